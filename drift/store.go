@@ -1,0 +1,80 @@
+package drift
+
+import (
+	"context"
+	"time"
+
+	"github.com/mlloop/mlloop/internal/fault"
+)
+
+// The kinds of error that this package returns; test with errors.Is.
+var (
+	ErrNotFound = fault.NotFound
+	ErrConflict = fault.Conflict
+	ErrInvalid  = fault.Invalid
+	ErrCorrupt  = fault.Corrupt
+)
+
+// Severity grades an alert by effect size, not by p-value.
+type Severity string
+
+// The severities.
+const (
+	Warning  Severity = "warning"
+	Critical Severity = "critical"
+)
+
+// The sources of alerts.
+const (
+	FeatureDrift = "feature_drift" // inputs differ from the reference profile
+	ErrorDrift   = "error_drift"   // label errors rose
+)
+
+// ColumnFinding is one column's part in an alert.
+type ColumnFinding struct {
+	Column    string  `json:"column"`
+	Statistic string  `json:"statistic"` // psi, ks, page_hinkley, adwin …
+	Value     float64 `json:"value"`
+	Threshold float64 `json:"threshold"` // calibrated
+	PValue    float64 `json:"p_value"`   // calibrated, before multiple-testing control; 0 where the detector has none
+}
+
+// Alert is one episode: it fires once, and resolves once.
+type Alert struct {
+	ID         string          `json:"id"`
+	Model      string          `json:"model"`
+	Version    int64           `json:"version"` // whose reference profile was compared with
+	Source     string          `json:"source"`  // FeatureDrift or ErrorDrift
+	Severity   Severity        `json:"severity"`
+	Columns    []ColumnFinding `json:"columns"` // at firing, worst first
+	FiredAt    time.Time       `json:"fired_at"`
+	ResolvedAt time.Time       `json:"resolved_at"` // zero while firing
+	Reason     string          `json:"reason"`      // why it resolved
+}
+
+// Checkpoint is a monitor's saved state and the position in the prediction log
+// that it has read up to.
+type Checkpoint struct {
+	Model         string
+	Version       int64
+	PredictionSeq int64
+	LabelSeq      int64
+	At            time.Time // of the last check
+	State         []byte    // Monitor.MarshalBinary
+}
+
+// Store keeps checkpoints and alerts. Stores are safe for concurrent use.
+// Embed UnimplementedStore, so that a method can be added without breaking you.
+type Store interface {
+	// Save stores the model's checkpoint, replacing the one before, together with
+	// the alerts that fired or resolved since (upsert by ID): all or nothing.
+	Save(ctx context.Context, c Checkpoint, changed []Alert) error
+	// Checkpoint returns the model's checkpoint. Errors: NotFound.
+	Checkpoint(ctx context.Context, model string) (Checkpoint, error)
+	// Alerts returns the model's alerts in the order of firing; firing ones only if so asked.
+	Alerts(ctx context.Context, model string, firingOnly bool) ([]Alert, error)
+	// Close releases what the store opened itself.
+	Close() error
+
+	mustEmbedUnimplementedStore()
+}

@@ -1,0 +1,32 @@
+package serve
+
+import (
+	"context"
+	"time"
+
+	"github.com/mlloop/mlloop/registry/bundle"
+	"github.com/mlloop/mlloop/train/frame"
+)
+
+// Predictor answers batches: one tensor a named input, each with the batch as
+// its first dimension, and the same for outputs. Implementations are safe for
+// concurrent use and keep none of the tensors they are given.
+type Predictor interface {
+	// Signature says what Predict takes and gives.
+	Signature() bundle.Signature
+	// Predict answers a batch whose tensors have been checked against the signature.
+	Predict(ctx context.Context, inputs []frame.Tensor) ([]frame.Tensor, error)
+}
+
+// The outputs of a classifier: what the prediction log and the monitor read.
+const (
+	LabelOutput       = "label"       // shape [-1]
+	ProbabilityOutput = "probability" // FP64, shape [-1, classes]
+)
+
+// Observer is told of every answer and label, on the request path: it must be
+// quick and must not block. drift.Monitor is one.
+type Observer interface {
+	ObservePrediction(at time.Time, id string, features frame.Row, output frame.Value, scores []float64)
+	ObserveLabel(at time.Time, id string, output, label frame.Value)
+}

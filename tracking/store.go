@@ -1,0 +1,138 @@
+package tracking
+
+import (
+	"context"
+	"time"
+
+	"github.com/mlloop/mlloop/internal/fault"
+)
+
+// The kinds of error that this package returns; test with errors.Is.
+var (
+	ErrNotFound      = fault.NotFound
+	ErrAlreadyExists = fault.AlreadyExists
+	ErrConflict      = fault.Conflict
+	ErrInvalid       = fault.Invalid
+	ErrUnsupported   = fault.Unsupported
+	ErrUnavailable   = fault.Unavailable
+	ErrClosed        = fault.Closed
+)
+
+// Status is where a run stands. The names are MLflow's.
+type Status string
+
+// The statuses.
+const (
+	Running  Status = "RUNNING"
+	Finished Status = "FINISHED"
+	Failed   Status = "FAILED"
+	Killed   Status = "KILLED"
+)
+
+// Experiment groups runs.
+type Experiment struct {
+	ID        string
+	Name      string // unique
+	CreatedAt time.Time
+}
+
+// RunInfo is a run without its data.
+type RunInfo struct {
+	ID           string // 32 lower-case hex digits
+	ExperimentID string
+	Name         string
+	Status       Status
+	StartedAt    time.Time
+	EndedAt      time.Time // zero while running
+	Error        string    // why the run failed
+}
+
+// Metric is one measured point. Rows equal in every field are one row.
+type Metric struct {
+	Key   string
+	Value float64 // may be NaN or ±Inf
+	Step  int64
+	Time  time.Time // millisecond precision
+}
+
+// Input is a data set that a run read.
+type Input struct {
+	Name    string // such as "electricity"
+	Digest  string // of the content; identity of the data set
+	Context string // what for: "training", "validation" …
+	Source  string // where it came from, for a reader
+	Rows    int64
+}
+
+// Artifact is a file that belongs to a run; its bytes live in an artifact.Store.
+type Artifact struct {
+	Path   string // slash-separated, relative, clean
+	Digest string
+	Size   int64
+}
+
+// RunData is what was logged to a run. Metrics holds each key's latest point:
+// the greatest by step, then time, then value.
+type RunData struct {
+	Metrics   map[string]Metric
+	Params    map[string]string
+	Tags      map[string]string
+	Inputs    []Input
+	Artifacts []Artifact // by path
+}
+
+// RunRecord is a run with its data.
+type RunRecord struct {
+	RunInfo
+	RunData
+}
+
+// Batch is data to add to a run. Params are write-once: the same value again is
+// a no-op, another value an AlreadyExists error, and then nothing of the batch
+// is stored. Tags and artifacts: the last write wins. Metrics and inputs are sets.
+type Batch struct {
+	Metrics   []Metric
+	Params    map[string]string
+	Tags      map[string]string
+	Inputs    []Input
+	Artifacts []Artifact
+}
+
+// RunQuery selects runs. Runs come newest first: by start time, then id, both
+// descending.
+type RunQuery struct {
+	ExperimentID string
+	Statuses     []Status          // empty: any
+	Tags         map[string]string // every one must be equal
+	Limit        int               // 0: 1,000
+	Page         string            // the page token that the call before returned
+}
+
+// Store is what a backend implements. Arguments have been validated by the
+// Client: ids and keys are well-formed, times are UTC milliseconds. Stores are
+// safe for concurrent use. Embed UnimplementedStore, so that a method can be
+// added without breaking you.
+type Store interface {
+	// CreateExperiment stores e. Errors: AlreadyExists for its id or name.
+	CreateExperiment(ctx context.Context, e Experiment) error
+	// Experiment returns the named experiment. Errors: NotFound.
+	Experiment(ctx context.Context, name string) (Experiment, error)
+	// Experiments returns all of them, by name.
+	Experiments(ctx context.Context) ([]Experiment, error)
+	// CreateRun stores a run. Errors: AlreadyExists for its id, NotFound for its experiment.
+	CreateRun(ctx context.Context, r RunInfo) error
+	// UpdateRun overwrites the name, status, end time and error of run r.ID. Errors: NotFound.
+	UpdateRun(ctx context.Context, r RunInfo) error
+	// Run returns a run with its data. Errors: NotFound.
+	Run(ctx context.Context, id string) (RunRecord, error)
+	// Runs returns a page of runs and the token of the next page, "" at the end.
+	Runs(ctx context.Context, q RunQuery) (runs []RunRecord, next string, err error)
+	// Log adds a batch, all of it or nothing. Errors: NotFound, AlreadyExists (a param's other value).
+	Log(ctx context.Context, runID string, b Batch) error
+	// MetricHistory returns every point of the key by step, time, value. No point is no error. Errors: NotFound (run).
+	MetricHistory(ctx context.Context, runID, key string) ([]Metric, error)
+	// Close releases what the store opened itself.
+	Close() error
+
+	mustEmbedUnimplementedStore()
+}
