@@ -1,6 +1,7 @@
 package tracking
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -16,6 +17,7 @@ var (
 	ErrUnsupported   = fault.Unsupported
 	ErrUnavailable   = fault.Unavailable
 	ErrClosed        = fault.Closed
+	ErrCorrupt       = fault.Corrupt
 )
 
 // Status is where a run stands. The names are MLflow's.
@@ -38,7 +40,7 @@ type Experiment struct {
 
 // RunInfo is a run without its data.
 type RunInfo struct {
-	ID           string // 32 lower-case hex digits
+	ID           string // a letter or digit, then up to 255 letters, digits, _ and -; unique in the store
 	ExperimentID string
 	Name         string
 	Status       Status
@@ -47,7 +49,8 @@ type RunInfo struct {
 	Error        string    // why the run failed
 }
 
-// Metric is one measured point. Rows equal in every field are one row.
+// Metric is one measured point. Points equal in every field are one point; two
+// NaN are equal.
 type Metric struct {
 	Key   string
 	Value float64 // may be NaN or ±Inf
@@ -55,7 +58,18 @@ type Metric struct {
 	Time  time.Time // millisecond precision
 }
 
-// Input is a data set that a run read.
+// Compare orders the points of one key: by step, then time, then value, where
+// NaN is below every number. It returns -1, 0 or +1.
+func (m Metric) Compare(other Metric) int {
+	return cmp.Or(
+		cmp.Compare(m.Step, other.Step),
+		m.Time.Compare(other.Time),
+		cmp.Compare(m.Value, other.Value),
+	)
+}
+
+// Input is a data set that a run read. Name, Digest and Context tell inputs of
+// a run apart.
 type Input struct {
 	Name    string // such as "electricity"
 	Digest  string // of the content; identity of the data set
@@ -72,12 +86,12 @@ type Artifact struct {
 }
 
 // RunData is what was logged to a run. Metrics holds each key's latest point:
-// the greatest by step, then time, then value.
+// the greatest by Metric.Compare. The maps are never nil.
 type RunData struct {
 	Metrics   map[string]Metric
 	Params    map[string]string
 	Tags      map[string]string
-	Inputs    []Input
+	Inputs    []Input    // by name, digest, context
 	Artifacts []Artifact // by path
 }
 
@@ -89,7 +103,8 @@ type RunRecord struct {
 
 // Batch is data to add to a run. Params are write-once: the same value again is
 // a no-op, another value an AlreadyExists error, and then nothing of the batch
-// is stored. Tags and artifacts: the last write wins. Metrics and inputs are sets.
+// is stored. Tags and artifacts: the last write wins. Metrics and inputs are
+// sets: one that is there already is a no-op.
 type Batch struct {
 	Metrics   []Metric
 	Params    map[string]string
@@ -101,11 +116,11 @@ type Batch struct {
 // RunQuery selects runs. Runs come newest first: by start time, then id, both
 // descending.
 type RunQuery struct {
-	ExperimentID string
+	ExperimentID string            // "": any
 	Statuses     []Status          // empty: any
 	Tags         map[string]string // every one must be equal
-	Limit        int               // 0: 1,000
-	Page         string            // the page token that the call before returned
+	Limit        int               // 1 to 50,000; 0: 1,000
+	Page         string            // the page token that the call before returned; "": the first page
 }
 
 // Store is what a backend implements. Arguments have been validated by the
@@ -126,6 +141,7 @@ type Store interface {
 	// Run returns a run with its data. Errors: NotFound.
 	Run(ctx context.Context, id string) (RunRecord, error)
 	// Runs returns a page of runs and the token of the next page, "" at the end.
+	// Errors: Invalid for a token that it did not give out.
 	Runs(ctx context.Context, q RunQuery) (runs []RunRecord, next string, err error)
 	// Log adds a batch, all of it or nothing. Errors: NotFound, AlreadyExists (a param's other value).
 	Log(ctx context.Context, runID string, b Batch) error

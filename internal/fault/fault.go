@@ -39,8 +39,13 @@ var (
 
 var kinds = []error{NotFound, AlreadyExists, Conflict, Invalid, Unsupported, Unavailable, Closed, Corrupt, Denied}
 
-// Kind returns the kind that err wraps, or nil when it wraps none.
+// Kind returns the kind of err: that of the outermost error made here, else
+// the first kind that err wraps, else nil.
 func Kind(err error) error {
+	var f *fault
+	if errors.As(err, &f) {
+		return f.kind
+	}
 	for _, k := range kinds {
 		if errors.Is(err, k) {
 			return k
@@ -49,27 +54,20 @@ func Kind(err error) error {
 	return nil
 }
 
-// fault is a message of a kind: it prints the message alone and unwraps to the kind.
+// fault is an error with a kind: it prints the error alone and unwraps to both.
 type fault struct {
 	kind error
-	msg  string
 	err  error
 }
 
-func (f *fault) Error() string { return f.msg }
+func (f *fault) Error() string { return f.err.Error() }
 
-func (f *fault) Unwrap() []error {
-	if f.err == nil {
-		return []error{f.kind}
-	}
-	return []error{f.kind, f.err}
-}
+func (f *fault) Unwrap() []error { return []error{f.kind, f.err} }
 
 // Errorf returns an error of the kind whose text is the formatted message.
 // A %w in the format is kept for errors.Is and errors.As.
 func Errorf(kind error, format string, args ...any) error {
-	err := fmt.Errorf(format, args...)
-	return &fault{kind: kind, msg: err.Error(), err: err}
+	return &fault{kind: kind, err: fmt.Errorf(format, args...)}
 }
 
 // Problems gathers everything that is wrong with one input, so that the
@@ -88,14 +86,4 @@ func (p Problems) Err() error {
 		return nil
 	}
 	return Errorf(Invalid, "%s", strings.Join(p, "; "))
-}
-
-// Named returns the kind whose text is name, or nil: what a stored error was.
-func Named(name string) error {
-	for _, k := range kinds {
-		if k.Error() == name {
-			return k
-		}
-	}
-	return nil
 }
