@@ -2,25 +2,6 @@ package frame
 
 import "github.com/mlloop/mlloop/internal/fault"
 
-// Field is one column's name and kind.
-type Field struct {
-	Name string `json:"name"`
-	Kind Kind   `json:"kind"`
-}
-
-// Schema is the ordered columns of a table or a row. Names are unique.
-type Schema []Field
-
-// Index returns the position of the named column, or -1.
-func (s Schema) Index(name string) int {
-	for i, f := range s {
-		if f.Name == name {
-			return i
-		}
-	}
-	return -1
-}
-
 // Row is one record: values in the order of the schema. Rows share their
 // schema; treat both as read-only.
 type Row struct {

@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"strconv"
@@ -22,7 +23,8 @@ const (
 )
 
 // Value is one flat typed value: 8 bytes and a string, no pointer chasing. The
-// zero Value is null. Values are comparable with == except that NaN equals NaN.
+// zero Value is null. Values are valid map keys: == compares kind and bits, so
+// that a NaN equals itself and 0 differs from -0; Equal compares as numbers do.
 type Value struct {
 	kind Kind
 	bits uint64 // Float64, Int64, Bool, Time
@@ -70,16 +72,45 @@ func (v Value) Float() float64 {
 	return math.NaN()
 }
 
-// Int returns an Int64, Time or Bool value as int64, a Float64 truncated
-// towards zero, and 0 for a null or a string.
+// Int returns an Int64, Time or Bool value as int64; a Float64 truncated
+// towards zero and kept within int64's range; 0 for a NaN, a null or a string.
 func (v Value) Int() int64 {
 	switch v.kind {
 	case Int64, Time, Bool:
 		return int64(v.bits)
 	case Float64:
-		return int64(math.Float64frombits(v.bits))
+		f := math.Float64frombits(v.bits)
+		switch {
+		case f != f:
+			return 0
+		case f >= 1<<63:
+			return math.MaxInt64
+		case f < -1<<63:
+			return math.MinInt64
+		}
+		return int64(f)
 	}
 	return 0
+}
+
+// Equal reports whether both are null, or of the same kind and equal; NaN
+// equals NaN.
+func (v Value) Equal(o Value) bool { return v.kind == o.kind && v.Compare(o) == 0 }
+
+// Compare orders values: null first, then by kind, then false before true,
+// numbers and times ascending with NaN first, strings by their bytes. It
+// returns -1, 0 or +1.
+func (v Value) Compare(o Value) int {
+	if v.kind != o.kind {
+		return cmp.Compare(v.kind, o.kind)
+	}
+	switch v.kind {
+	case Float64:
+		return cmp.Compare(math.Float64frombits(v.bits), math.Float64frombits(o.bits))
+	case Int64, Time, Bool:
+		return cmp.Compare(int64(v.bits), int64(o.bits))
+	}
+	return cmp.Compare(v.text, o.text)
 }
 
 // Text returns the value as a reader would write it: the string itself, the
