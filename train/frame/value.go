@@ -3,8 +3,10 @@ package frame
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"math"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/mlloop/mlloop/internal/fault"
 )
@@ -129,8 +131,9 @@ func (v Value) Text() string {
 	return ""
 }
 
-// ParseValue reads what Text wrote as a value of the kind. The empty text is
-// null for every kind but String. Errors: Invalid.
+// ParseValue reads what Text wrote as a value of the kind; a Time also from RFC
+// 3339 or "2006-01-02 15:04:05" or "2006-01-02", in UTC where no zone is named.
+// The empty text is null for every kind but String. Errors: Invalid.
 func ParseValue(kind Kind, text string) (Value, error) {
 	if text == "" && kind != String {
 		return Value{}, nil
@@ -144,19 +147,28 @@ func ParseValue(kind Kind, text string) (Value, error) {
 		var f float64
 		f, err = strconv.ParseFloat(text, 64)
 		v = FloatValue(f)
-	case Int64, Time:
+	case Int64:
 		var i int64
 		i, err = strconv.ParseInt(text, 10, 64)
-		v = Value{kind: kind, bits: uint64(i)}
+		v = IntValue(i)
+	case Time:
+		ms, ok := parseTime(text)
+		if !ok {
+			return Value{}, fault.Errorf(fault.Invalid, "value %q is no %s (milliseconds since 1970 or RFC 3339)", clip(text), kind)
+		}
+		v = TimeValue(ms)
 	case Bool:
 		var b bool
 		b, err = strconv.ParseBool(text)
 		v = BoolValue(b)
 	default:
-		return Value{}, fault.Errorf(fault.Invalid, "value %q: unknown kind %q", text, kind)
+		return Value{}, fault.Errorf(fault.Invalid, "value %q: unknown kind %q", clip(text), kind)
+	}
+	if errors.Is(err, strconv.ErrRange) {
+		return Value{}, fault.Errorf(fault.Invalid, "value %q is out of range for %s", clip(text), kind)
 	}
 	if err != nil {
-		return Value{}, fault.Errorf(fault.Invalid, "value %q is no %s", text, kind)
+		return Value{}, fault.Errorf(fault.Invalid, "value %q is no %s", clip(text), kind)
 	}
 	return v, nil
 }
@@ -166,21 +178,33 @@ type valueJSON struct {
 	Text string `json:"text"`
 }
 
-// MarshalJSON writes the kind and the text, so that NaN, ±Inf and 64-bit
-// integers survive.
-func (v Value) MarshalJSON() ([]byte, error) { return json.Marshal(valueJSON{v.kind, v.Text()}) }
+// MarshalJSON writes the kind and the text, so that ±Inf and 64-bit integers
+// survive and all NaN come back as one. Errors: Invalid for text that is not
+// UTF-8, which JSON cannot hold.
+func (v Value) MarshalJSON() ([]byte, error) {
+	if !utf8.ValidString(v.text) {
+		return nil, fault.Errorf(fault.Invalid, "frame: text %q is not UTF-8", clip(v.text))
+	}
+	return json.Marshal(valueJSON{v.kind, v.Text()})
+}
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON reads what MarshalJSON wrote. Errors: Invalid.
 func (v *Value) UnmarshalJSON(b []byte) error {
 	var j valueJSON
 	if err := json.Unmarshal(b, &j); err != nil {
-		return err
+		return fault.Errorf(fault.Invalid, "frame: value: %w", err)
 	}
-	if j.Kind == Null {
+	if j.Text == "" && j.Kind != String {
+		if j.Kind != Null {
+			return fault.Errorf(fault.Invalid, "frame: value: a %s without text", j.Kind)
+		}
 		*v = Value{}
 		return nil
 	}
 	parsed, err := ParseValue(j.Kind, j.Text)
+	if err != nil {
+		return fault.Errorf(fault.Invalid, "frame: value: %w", err)
+	}
 	*v = parsed
-	return err
+	return nil
 }
