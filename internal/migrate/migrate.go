@@ -1,8 +1,10 @@
 // Package migrate brings the tables of a store to the version this program
-// knows: forward only, numbered, checksummed, in one transaction each.
+// knows: forward only, numbered, checksummed, all missing steps in one
+// transaction.
 package migrate
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -31,20 +33,29 @@ type Migration struct {
 	Version  int
 	Name     string // file name
 	SQL      string // with the prefix filled in
-	Checksum string // SHA-256 of the file as embedded, in hex
+	Checksum string // SHA-256 of the file as embedded, line ends as \n, in hex
 }
 
 var fileName = regexp.MustCompile(`^(\d{3})_[a-z0-9_]+\.sql$`)
 var prefixForm = regexp.MustCompile(`^[a-z][a-z0-9_]*_$`)
+var nameForm = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // DefaultPrefix begins every table's name when a store's options give none.
 const DefaultPrefix = "mlloop_"
 
+// maxPrefix leaves room for a table's name in the 63 bytes that PostgreSQL keeps.
+const maxPrefix = 24
+
 // Migrations returns the set's steps in order: what a database administrator
-// reviews and may run by hand.
+// reviews. Errors: Invalid for the prefix, or for files that are not numbered
+// 001, 002, 003 …
 func (s Set) Migrations() ([]Migration, error) {
-	if !prefixForm.MatchString(s.Prefix) {
-		return nil, fault.Errorf(fault.Invalid, "table prefix %q: want lower-case letters, digits and _, ending in _", s.Prefix)
+	if !prefixForm.MatchString(s.Prefix) || len(s.Prefix) > maxPrefix {
+		return nil, fault.Errorf(fault.Invalid,
+			"table prefix %q: want at most %d lower-case letters, digits and _, a letter first and _ last", s.Prefix, maxPrefix)
+	}
+	if !nameForm.MatchString(s.Name) {
+		return nil, fault.Errorf(fault.Invalid, "store name %q: want lower-case letters, digits and _", s.Name)
 	}
 	names, err := fs.Glob(s.Files, "*.sql")
 	if err != nil {
@@ -53,41 +64,80 @@ func (s Set) Migrations() ([]Migration, error) {
 	sort.Strings(names)
 	steps := make([]Migration, 0, len(names))
 	for i, name := range names {
-		m := fileName.FindStringSubmatch(name)
-		if m == nil {
-			return nil, fault.Errorf(fault.Invalid, "migration file %q: want NNN_what.sql", name)
-		}
-		if n, _ := strconv.Atoi(m[1]); n != i+1 {
-			return nil, fault.Errorf(fault.Invalid, "migration file %q: number %03d is missing", name, i+1)
-		}
-		text, err := fs.ReadFile(s.Files, name)
+		step, err := s.read(name, i+1)
 		if err != nil {
 			return nil, err
 		}
-		sum := sha256.Sum256(text)
-		steps = append(steps, Migration{
-			Version:  i + 1,
-			Name:     name,
-			SQL:      strings.ReplaceAll(string(text), "{p}", s.Prefix),
-			Checksum: hex.EncodeToString(sum[:]),
-		})
+		steps = append(steps, step)
 	}
 	return steps, nil
 }
 
-// Up applies the steps that the database lacks. Several processes may call it
-// on one database at once. Errors: Unsupported when the database was written by
-// a newer release, Corrupt when an applied step differs from the one known here.
+func (s Set) read(name string, version int) (Migration, error) {
+	m := fileName.FindStringSubmatch(name)
+	if m == nil {
+		return Migration{}, fault.Errorf(fault.Invalid, "migration file %q: want NNN_what.sql", name)
+	}
+	if n, _ := strconv.Atoi(m[1]); n != version {
+		return Migration{}, fault.Errorf(fault.Invalid, "migration file %q: want number %03d here, each number once from 001", name, version)
+	}
+	text, err := fs.ReadFile(s.Files, name)
+	if err != nil {
+		return Migration{}, err
+	}
+	// A checkout may have turned line ends around; the step is the same.
+	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
+	sum := sha256.Sum256(text)
+	return Migration{
+		Version:  version,
+		Name:     name,
+		SQL:      strings.ReplaceAll(string(text), "{p}", s.Prefix),
+		Checksum: hex.EncodeToString(sum[:]),
+	}, nil
+}
+
+// Script returns one SQL script that does what Up does on an empty database,
+// the table of versions included, for an administrator who runs it by hand:
+// Up then finds nothing left to do.
+func (s Set) Script() (string, error) {
+	steps, err := s.Migrations()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "BEGIN;\n%s;\n", s.versionTable())
+	for _, step := range steps {
+		fmt.Fprintf(&b, "\n-- %s\n%s\n", step.Name, strings.TrimSpace(step.SQL))
+		// The values need no escaping: names and checksums hold no quotes.
+		fmt.Fprintf(&b, "INSERT INTO %smigration (store, version, name, checksum, applied_at) VALUES ('%s', %d, '%s', '%s', 0);\n",
+			s.Prefix, s.Name, step.Version, step.Name, step.Checksum)
+	}
+	b.WriteString("COMMIT;\n")
+	return b.String(), nil
+}
+
+func (s Set) versionTable() string {
+	return `CREATE TABLE IF NOT EXISTS ` + s.Prefix + `migration (
+	store TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	checksum TEXT NOT NULL,
+	applied_at BIGINT NOT NULL,
+	PRIMARY KEY (store, version)
+)`
+}
+
+// Up applies the steps that the database lacks, all or none. Several processes
+// may call it on one database at once. Errors: Unsupported when the database
+// was written by a newer release, Corrupt when an applied step differs from the
+// one known here or is missing, Invalid as for Migrations, Unavailable.
 func Up(ctx context.Context, db *sql.DB, set Set) error {
 	steps, err := set.Migrations()
 	if err != nil {
 		return err
 	}
 	// IF NOT EXISTS and the immediate transaction make concurrent first starts safe.
-	_, err = db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS `+set.Prefix+`migration (
-		store TEXT NOT NULL, version INTEGER NOT NULL, name TEXT NOT NULL, checksum TEXT NOT NULL,
-		applied_at INTEGER NOT NULL, PRIMARY KEY (store, version))`)
-	if err != nil {
+	if _, err = db.ExecContext(ctx, set.versionTable()); err != nil {
 		return sqldb.Fault(err)
 	}
 	return sqldb.Tx(ctx, db, func(tx *sql.Tx) error {
@@ -119,13 +169,16 @@ func (s Set) applied(ctx context.Context, tx *sql.Tx, steps []Migration) (int, e
 		if err := rows.Scan(&version, &checksum); err != nil {
 			return 0, err
 		}
-		if version > len(steps) {
+		switch {
+		case version != applied+1:
+			return 0, fault.Errorf(fault.Corrupt,
+				"the database lacks version %d of the %s tables but has version %d: restore a backup", applied+1, s.Name, version)
+		case version > len(steps):
 			return 0, fault.Errorf(fault.Unsupported,
 				"the database has version %d of the %s tables, this program knows %d: run the newer mlloop, or open another database", version, s.Name, len(steps))
-		}
-		if checksum != steps[version-1].Checksum {
+		case checksum != steps[applied].Checksum:
 			return 0, fault.Errorf(fault.Corrupt,
-				"migration %s of the %s tables differs from the one this database was made with: restore the released file", steps[version-1].Name, s.Name)
+				"migration %s of the %s tables differs from the one this database was made with: restore the released file", steps[applied].Name, s.Name)
 		}
 		applied = version
 	}

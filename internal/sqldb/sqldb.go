@@ -33,9 +33,11 @@ const busyTimeout = 10_000
 //
 // The form is sqlite:PATH, with the options ?synchronous=full (the default:
 // a commit survives power loss) or ?synchronous=normal (a commit survives the
-// death of the process; the last ones may be lost with the machine). The parent
-// folder must exist. Errors: Unsupported for another scheme, Invalid for a bad
-// option, Unavailable when the file cannot be opened.
+// death of the process; the last ones may be lost with the machine). PATH is
+// taken as it stands, relative or absolute, spaces and % included; only a ? it
+// cannot hold. Its folder must exist. Errors: Unsupported for another scheme,
+// Invalid for a bad option, Unavailable when the file cannot be opened, Corrupt
+// when it is no SQLite file.
 func Open(ctx context.Context, rawURL string) (*sql.DB, Dialect, error) {
 	dsn, err := sqliteDSN(rawURL)
 	if err != nil {
@@ -45,7 +47,7 @@ func Open(ctx context.Context, rawURL string) (*sql.DB, Dialect, error) {
 	if err != nil {
 		return nil, "", fault.Errorf(fault.Invalid, "open %s: %w", rawURL, err)
 	}
-	// Readers do not block each other under WAL; more connections only cost memory.
+	// Under WAL readers do not block each other, and one writes at a time.
 	db.SetMaxOpenConns(8)
 	db.SetMaxIdleConns(8)
 	if err := db.PingContext(ctx); err != nil {
@@ -55,7 +57,8 @@ func Open(ctx context.Context, rawURL string) (*sql.DB, Dialect, error) {
 	return db, SQLite, nil
 }
 
-// Path returns the file that a sqlite: URL names.
+// Path returns the file that a sqlite: URL names. Errors: Unsupported for
+// another scheme, and for a URL that names no file.
 func Path(rawURL string) (string, error) {
 	rest, ok := strings.CutPrefix(rawURL, "sqlite:")
 	if !ok {
@@ -102,8 +105,10 @@ func sqliteDSN(rawURL string) (string, error) {
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: pragmas.Encode()}).String(), nil
 }
 
-// Primary result codes of SQLite (https://www.sqlite.org/rescode.html).
+// Result codes of SQLite (https://www.sqlite.org/rescode.html): primary ones
+// in the low byte, extended ones of a broken constraint.
 const (
+	sqliteError      = 1
 	sqliteBusy       = 5
 	sqliteLocked     = 6
 	sqliteReadOnly   = 8
@@ -113,12 +118,18 @@ const (
 	sqliteCantOpen   = 14
 	sqliteConstraint = 19
 	sqliteNotADB     = 26
+
+	constraintForeignKey = 787
+	constraintPrimaryKey = 1555
+	constraintUnique     = 2067
+	constraintRowID      = 2579
 )
 
-// Fault returns err with its fault kind: NotFound for sql.ErrNoRows,
-// AlreadyExists for a broken constraint, Unavailable for a full disk or a
-// locked or unreachable file, Corrupt for a damaged one. An error without a
-// known code, and nil, come back as they are.
+// Fault returns err with its fault kind: NotFound for sql.ErrNoRows and for a
+// reference to a row that does not exist, AlreadyExists for a row that does,
+// Invalid for a value that a column refuses, Unavailable for a full disk, a
+// locked or unreachable file or a missing table, Corrupt for a damaged file,
+// Closed. An error without a known code, and nil, come back as they are.
 func Fault(err error) error {
 	if err == nil || fault.Kind(err) != nil {
 		return err
@@ -133,30 +144,54 @@ func Fault(err error) error {
 	if !errors.As(err, &coded) {
 		return err
 	}
-	switch coded.Code() & 0xff { // the low byte is the primary code
+	switch coded.Code() & 0xff {
 	case sqliteConstraint:
-		return fault.Errorf(fault.AlreadyExists, "%w", err)
+		return constraintFault(coded.Code(), err)
 	case sqliteFull:
 		return fault.Errorf(fault.Unavailable, "the disk is full: free some space and try again: %w", err)
 	case sqliteBusy, sqliteLocked:
-		return fault.Errorf(fault.Unavailable, "the database is locked by another writer: %w", err)
+		return fault.Errorf(fault.Unavailable, "the database is locked by another writer: try again: %w", err)
 	case sqliteReadOnly, sqliteIOErr, sqliteCantOpen:
-		return fault.Errorf(fault.Unavailable, "the database file cannot be written: check its folder, rights and disk: %w", err)
+		return fault.Errorf(fault.Unavailable, "the database file cannot be read or written: check its folder, rights and disk: %w", err)
 	case sqliteCorrupt, sqliteNotADB:
 		return fault.Errorf(fault.Corrupt, "the database file is damaged, or is no SQLite file: %w", err)
+	case sqliteError:
+		if strings.Contains(err.Error(), "no such table") {
+			return fault.Errorf(fault.Unavailable, "a table is missing: call Migrate on the store first: %w", err)
+		}
 	}
 	return err
 }
 
-// Tx runs fn in one transaction, commits when fn returns nil and rolls back
-// otherwise. Errors come back through Fault.
+func constraintFault(code int, err error) error {
+	switch code {
+	case constraintUnique, constraintPrimaryKey, constraintRowID:
+		return fault.Errorf(fault.AlreadyExists, "already exists: %w", err)
+	case constraintForeignKey:
+		return fault.Errorf(fault.NotFound, "refers to something that does not exist: %w", err)
+	}
+	return fault.Errorf(fault.Invalid, "a column refuses the value: %w", err)
+}
+
+// Tx runs fn in one transaction that may write, commits when fn returns nil
+// and rolls back otherwise. Errors come back through Fault.
 func Tx(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) error {
-	tx, err := db.BeginTx(ctx, nil)
+	return transact(ctx, db, nil, fn)
+}
+
+// ReadTx runs fn in one read-only transaction, so that all its queries see the
+// database at one moment. It waits for no writer. Errors come back through Fault.
+func ReadTx(ctx context.Context, db *sql.DB, fn func(tx *sql.Tx) error) error {
+	return transact(ctx, db, &sql.TxOptions{ReadOnly: true}, fn)
+}
+
+func transact(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(tx *sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, opts)
 	if err != nil {
 		return Fault(err)
 	}
+	defer func() { _ = tx.Rollback() }() // does nothing after Commit
 	if err := fn(tx); err != nil {
-		_ = tx.Rollback() // the first error is the one to report
 		return Fault(err)
 	}
 	return Fault(tx.Commit())
