@@ -1,6 +1,10 @@
 package frame
 
-import "github.com/mlloop/mlloop/internal/fault"
+import (
+	"slices"
+
+	"github.com/mlloop/mlloop/internal/fault"
+)
 
 // Datatype is an element type of the Open Inference Protocol v2.
 type Datatype string
@@ -78,16 +82,27 @@ func (t Tensor) Check() error {
 	if n < 0 {
 		return fault.Errorf(fault.Invalid, "tensor %q: %T does not hold %s elements", t.Name, t.Data, t.Datatype)
 	}
-	want := int64(1)
-	for _, d := range t.Shape {
-		// Bounding each step by the data keeps the product from overflowing.
-		if d < 0 || (d > 0 && want > int64(n) && n > 0) {
-			return fault.Errorf(fault.Invalid, "tensor %q: shape %v does not fit its %d elements", t.Name, t.Shape, n)
-		}
-		want *= d
-	}
-	if want != int64(n) {
-		return fault.Errorf(fault.Invalid, "tensor %q: shape %v wants %d elements, data has %d", t.Name, t.Shape, want, n)
+	if !shapeHolds(t.Shape, int64(n)) {
+		return fault.Errorf(fault.Invalid, "tensor %q: shape %v does not fit its %d elements", t.Name, t.Shape, n)
 	}
 	return nil
+}
+
+// shapeHolds reports whether the dimensions are not negative and their product
+// is n, whatever their size.
+func shapeHolds(shape []int64, n int64) bool {
+	if slices.ContainsFunc(shape, func(d int64) bool { return d < 0 }) {
+		return false
+	}
+	if slices.Contains(shape, 0) {
+		return n == 0
+	}
+	product := int64(1)
+	for _, d := range shape {
+		if product > n/d { // the next product would exceed n, or overflow
+			return false
+		}
+		product *= d
+	}
+	return product == n
 }
