@@ -1,12 +1,34 @@
-// Package bundle says what a model version is on disk: a folder with a
-// manifest, an MLmodel file, and named parts whose codecs belong to the
-// packages that use them (weights, features, reference profile …).
 package bundle
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
 
-// FormatVersion is the version of the folder's layout that this release writes.
+	"github.com/mlloop/mlloop/internal/fault"
+)
+
+// The kinds of error that this package returns; test with errors.Is.
+var (
+	ErrNotFound      = fault.NotFound
+	ErrAlreadyExists = fault.AlreadyExists
+	ErrInvalid       = fault.Invalid
+	ErrUnsupported   = fault.Unsupported
+	ErrUnavailable   = fault.Unavailable
+	ErrCorrupt       = fault.Corrupt
+)
+
+// FormatVersion is the version of the folder's layout that this release
+// writes. It reads this one and all before it.
 const FormatVersion = 1
+
+// The limits of a bundle. What is beyond them is neither written nor read.
+const (
+	MaxSize         = 1 << 30 // bytes of all files together: a bundle is held in memory
+	MaxFiles        = 1000
+	MaxManifestSize = 1 << 20 // bytes
+)
 
 // The names of the parts that mlloop itself writes.
 const (
@@ -50,4 +72,68 @@ type Manifest struct {
 	Signature Signature         `json:"signature"`
 	Metadata  map[string]string `json:"metadata,omitempty"`
 	Files     []File            `json:"files"` // by path, the manifest itself left out
+}
+
+// Bundle is one model with all that serving it needs, verified and in memory.
+// It never changes and is safe for concurrent use.
+type Bundle struct {
+	manifest Manifest
+	encoded  []byte // manifest.json
+	digest   string
+	parts    map[string][]byte
+}
+
+// Digest returns the bundle's identity: the SHA-256 of manifest.json in 64
+// lower-case hex digits, which covers every file through the manifest.
+func (b *Bundle) Digest() string { return b.digest }
+
+// Manifest returns the manifest. The caller may change what it gets.
+func (b *Bundle) Manifest() Manifest { return b.manifest.clone() }
+
+// Signature returns what the model takes and gives. The caller may change what it gets.
+func (b *Bundle) Signature() Signature { return b.manifest.Signature.clone() }
+
+// Files returns the manifest's list: every file but manifest.json, by path.
+func (b *Bundle) Files() []File { return slices.Clone(b.manifest.Files) }
+
+// ReadFile returns a copy of the named file's bytes; manifest.json is one of
+// the names. Errors: NotFound, telling what there is.
+func (b *Bundle) ReadFile(name string) ([]byte, error) {
+	if name == ManifestFile {
+		return slices.Clone(b.encoded), nil
+	}
+	data, ok := b.parts[name]
+	if !ok {
+		return nil, fault.Errorf(fault.NotFound, "bundle: read %s: not found: the bundle has %s", name, strings.Join(b.names(), ", "))
+	}
+	return slices.Clone(data), nil
+}
+
+func (b *Bundle) names() []string {
+	names := make([]string, 0, len(b.manifest.Files))
+	for _, f := range b.manifest.Files {
+		names = append(names, f.Path)
+	}
+	return names
+}
+
+func (m Manifest) clone() Manifest {
+	m.Signature = m.Signature.clone()
+	m.Metadata = maps.Clone(m.Metadata)
+	m.Files = slices.Clone(m.Files)
+	return m
+}
+
+func (s Signature) clone() Signature {
+	return Signature{Inputs: cloneSpecs(s.Inputs), Outputs: cloneSpecs(s.Outputs)}
+}
+
+// cloneSpecs never returns nil: the manifest says [], not null.
+func cloneSpecs(specs []TensorSpec) []TensorSpec {
+	out := make([]TensorSpec, 0, len(specs))
+	for _, s := range specs {
+		s.Shape = append([]int64{}, s.Shape...)
+		out = append(out, s)
+	}
+	return out
 }
