@@ -16,6 +16,7 @@ var (
 	ErrUnsupported = fault.Unsupported
 	ErrUnavailable = fault.Unavailable
 	ErrClosed      = fault.Closed
+	ErrCorrupt     = fault.Corrupt
 )
 
 // Variant says which part a version played when it answered.
@@ -33,7 +34,7 @@ type Route struct {
 	Model   string
 	Primary int64   // version
 	Canary  int64   // version that gets Share of the keys
-	Share   float64 // 0..1
+	Share   float64 // 0..1, in steps of 1/10,000
 	Shadow  int64   // version that is asked beside; 0: none
 	Salt    string  // of the key hash: raising Share under one Salt only ever moves keys to the canary
 	Rev     int64   // rises by one with each change; compare-and-set
@@ -70,20 +71,24 @@ type LabelledPrediction struct {
 	Label Label
 }
 
+// DefaultLimit is how many records a query without a Limit returns at most.
+const DefaultLimit = 10_000
+
 // PredictionQuery selects logged predictions of a model in the order of Seq.
 type PredictionQuery struct {
 	Model    string
-	After    int64 // Seq
-	Variants []Variant
-	Limit    int // 0: 10,000
+	After    int64     // only those with a Seq above it
+	Variants []Variant // nil: all
+	Limit    int       // 0: DefaultLimit
 }
 
 // LabelQuery selects a model's labels in the order of the labels' Seq, each
-// joined with every logged prediction of its ID, shadow ones included.
+// joined with every logged prediction of its ID: the answer first, then the
+// shadow's.
 type LabelQuery struct {
 	Model string
-	After int64 // Seq of the label
-	Limit int   // 0: 10,000 labels
+	After int64 // only labels with a Seq above it
+	Limit int   // counts labels; 0: DefaultLimit
 }
 
 // Counts sums up a model's log.
@@ -99,7 +104,7 @@ type Counts struct {
 type Store interface {
 	// AppendPredictions stores them in order, all or none. A model's ID has one
 	// answer (Primary or Canary) and at most one Shadow answer; a further one is
-	// passed over: the first counts.
+	// passed over: the first counts. The store keeps nothing that it is handed.
 	AppendPredictions(ctx context.Context, ps []Prediction) error
 	// AppendLabels stores labels whose predictions are stored and returns the IDs
 	// of the others. A label for an ID that has one is left as it is when equal;
@@ -109,9 +114,14 @@ type Store interface {
 	Predictions(ctx context.Context, q PredictionQuery) ([]Prediction, error)
 	// Labels returns labelled predictions in the order of the labels' Seq.
 	Labels(ctx context.Context, q LabelQuery) ([]LabelledPrediction, error)
+	// Lookup returns the predictions with the given IDs in the order of Seq, shadow
+	// ones included, each with its label; the label's Seq is 0 where none has come.
+	// IDs that are not stored are passed over.
+	Lookup(ctx context.Context, model string, ids []string) ([]LabelledPrediction, error)
 	// Counts sums up a model's log.
 	Counts(ctx context.Context, model string) (Counts, error)
-	// PutRoute stores r if the stored route's Rev is r.Rev-1 (0: none stored). Errors: Conflict.
+	// PutRoute stores r if the stored route's Rev is r.Rev-1 (with r.Rev 1: if none
+	// is stored). Errors: Conflict.
 	PutRoute(ctx context.Context, r Route) error
 	// Route returns the model's route. Errors: NotFound.
 	Route(ctx context.Context, model string) (Route, error)

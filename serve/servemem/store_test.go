@@ -1,0 +1,13 @@
+package servemem_test
+
+import (
+	"testing"
+
+	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/serve/servemem"
+	"github.com/mlloop/mlloop/serve/servetest"
+)
+
+func TestConformance(t *testing.T) {
+	servetest.Run(t, func(*testing.T) serve.Store { return servemem.New() })
+}

@@ -1,0 +1,109 @@
+package servesql
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"sync"
+
+	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/internal/sqldb"
+	"github.com/mlloop/mlloop/train/frame"
+)
+
+// schemas remembers what {p}serve_schema holds: the columns of logged features
+// are stored once, and a prediction names them by number.
+type schemas struct {
+	mu       sync.Mutex
+	byDigest map[string]int64
+	byID     map[int64]frame.Schema
+}
+
+const (
+	insertSchema = `INSERT INTO {p}serve_schema (digest, fields) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING`
+	schemaID     = `SELECT id FROM {p}serve_schema WHERE digest = ?`
+	schemaFields = `SELECT fields, digest FROM {p}serve_schema WHERE id = ?`
+)
+
+// numbers returns the schema number of each prediction's features, storing
+// schemas that the database lacks in a transaction of their own: a schema
+// without predictions does no harm.
+func (s *Store) numbers(ctx context.Context, rows []frame.Row) ([]int64, error) {
+	numbers := make([]int64, len(rows))
+	for i, r := range rows {
+		if i > 0 && same(r.Schema, rows[i-1].Schema) {
+			numbers[i] = numbers[i-1]
+			continue
+		}
+		n, err := s.number(ctx, r.Schema)
+		if err != nil {
+			return nil, err
+		}
+		numbers[i] = n
+	}
+	return numbers, nil
+}
+
+// same reports whether the schemas are one and the same slice, as those of a
+// version's answers are.
+func same(a, b frame.Schema) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+func (s *Store) number(ctx context.Context, schema frame.Schema) (int64, error) {
+	if schema == nil {
+		schema = frame.Schema{}
+	}
+	fields, err := json.Marshal(schema)
+	if err != nil {
+		return 0, err
+	}
+	sum := sha256.Sum256(fields)
+	digest := hex.EncodeToString(sum[:])
+	s.schemas.mu.Lock()
+	n, ok := s.schemas.byDigest[digest]
+	s.schemas.mu.Unlock()
+	if ok {
+		return n, nil
+	}
+	err = sqldb.Tx(ctx, s.db, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, withPrefix(insertSchema, s.prefix), digest, string(fields)); err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, withPrefix(schemaID, s.prefix), digest).Scan(&n)
+	})
+	if err != nil {
+		return 0, err
+	}
+	s.schemas.mu.Lock()
+	defer s.schemas.mu.Unlock()
+	s.schemas.byDigest[digest] = n
+	return n, nil
+}
+
+// schema returns the columns with a number. Errors: Corrupt.
+func (s *Store) schema(ctx context.Context, number int64) (frame.Schema, error) {
+	s.schemas.mu.Lock()
+	schema, ok := s.schemas.byID[number]
+	s.schemas.mu.Unlock()
+	if ok {
+		return schema, nil
+	}
+	var fields, digest string
+	if err := s.db.QueryRowContext(ctx, withPrefix(schemaFields, s.prefix), number).Scan(&fields, &digest); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(fields))
+	if hex.EncodeToString(sum[:]) != digest {
+		return nil, fault.Errorf(fault.Corrupt, "feature schema %d differs from its digest", number)
+	}
+	if err := json.Unmarshal([]byte(fields), &schema); err != nil {
+		return nil, fault.Errorf(fault.Corrupt, "feature schema %d: %w", number, err)
+	}
+	s.schemas.mu.Lock()
+	defer s.schemas.mu.Unlock()
+	s.schemas.byID[number] = schema
+	return schema, nil
+}
