@@ -51,9 +51,13 @@ func meanAndError(s Scores, contribution func(Scores, int) float64) (mean, se fl
 }
 
 func accuracy(s Scores, o Options) (Result, error) {
-	share, _ := meanAndError(s, hit)
+	var hits float64
+	for i := range s.Labels {
+		hits += hit(s, i)
+	}
 	n := float64(len(s.Labels))
-	low, high := wilson(math.Round(share*n)/n, n, o.z())
+	share := hits / n
+	low, high := wilson(share, n, o.z())
 	return Result{Value: share, Low: low, High: high, Method: "wilson"}, nil
 }
 
