@@ -15,6 +15,7 @@ var (
 	ErrInvalid       = fault.Invalid
 	ErrUnsupported   = fault.Unsupported
 	ErrUnavailable   = fault.Unavailable
+	ErrClosed        = fault.Closed
 	ErrCorrupt       = fault.Corrupt
 )
 
@@ -65,9 +66,18 @@ type Alias struct {
 	MovedAt time.Time
 }
 
+// The kinds of event.
+const (
+	ModelCreated   = "model.created"
+	VersionCreated = "version.created" // To: its state
+	VersionState   = "version.state"   // From, To: states
+	AliasSet       = "alias.set"       // From, To: version numbers; Version: the new one
+	AliasDeleted   = "alias.deleted"   // From, Version: the version it pointed at
+)
+
 // Event is one line of a model's audit trail.
 type Event struct {
-	Seq     int64 // rises within the model
+	Seq     int64 // 1, 2, 3 … within the model
 	Model   string
 	Version int64  // 0: about the model
 	Kind    string // model.created, version.created, version.state, alias.set, alias.deleted
@@ -77,10 +87,14 @@ type Event struct {
 	Actor   string // who
 	Reason  string // why
 	Time    time.Time
+	Hash    string // Chain of the event before and this one
 }
 
 // Store is what a backend implements. Arguments have been validated by the
-// Client. Every change is stored together with its event, both or neither.
+// Client, times are UTC milliseconds. Every change is stored together with its
+// event, both or neither; the store fills in the event's Seq and Hash (with
+// Chain) and, in CreateVersion, its Version. Events are never changed or deleted.
+// A call that finds everything as it asks for stores nothing, no event either.
 // Stores are safe for concurrent use, by several processes too. Embed
 // UnimplementedStore, so that a method can be added without breaking you.
 type Store interface {
@@ -96,19 +110,20 @@ type Store interface {
 	Version(ctx context.Context, model string, number int64) (Version, error)
 	// Versions returns a model's versions, newest first. Errors: NotFound (model).
 	Versions(ctx context.Context, model string) ([]Version, error)
-	// SetState moves a version from one state to another. Errors: NotFound,
-	// Conflict when its state is not from.
+	// SetState moves a version from one state to another; in to already, it is a
+	// no-op. Errors: NotFound, Conflict when its state is neither.
 	SetState(ctx context.Context, model string, number int64, from, to State, e Event) error
 	// SetAlias points the alias at version to if it now points at version from
-	// (0: does not exist), and with to 0 deletes it. Errors: NotFound (model or
-	// version), Conflict when it points elsewhere.
+	// (0: does not exist), and with to 0 deletes it. When it points at to already
+	// (0: does not exist), whatever from is, it is a no-op. Errors: NotFound (model
+	// or version to), Conflict when it points elsewhere.
 	SetAlias(ctx context.Context, model, alias string, from, to int64, at time.Time, e Event) error
-	// Alias returns the alias. Errors: NotFound.
+	// Alias returns the alias. Errors: NotFound (model or alias).
 	Alias(ctx context.Context, model, alias string) (Alias, error)
-	// Aliases returns a model's aliases, by name.
+	// Aliases returns a model's aliases, by name. Errors: NotFound (model).
 	Aliases(ctx context.Context, model string) ([]Alias, error)
 	// Events returns a model's audit trail from after the given Seq, oldest first,
-	// at most limit (0: 1,000).
+	// at most limit (0: 1,000). Errors: NotFound (model).
 	Events(ctx context.Context, model string, after int64, limit int) ([]Event, error)
 	// Close releases what the store opened itself.
 	Close() error

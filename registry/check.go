@@ -1,0 +1,86 @@
+package registry
+
+import (
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/mlloop/mlloop/internal/fault"
+)
+
+// The limits of text, in characters. Names are as MLflow has them.
+const (
+	maxModelName = 256
+	maxAlias     = 255
+	maxID        = 256 // keys, actors, and what lineage points at
+	maxReason    = 5000
+)
+
+var (
+	aliasForm   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+	versionLike = regexp.MustCompile(`^[vV][0-9]+$`)
+)
+
+// checkModel takes the names that MLflow takes, but for those that hold
+// control characters or begin or end with a space.
+func checkModel(problems *fault.Problems, name string) {
+	switch {
+	case name == "":
+		problems.Addf("the model's name is empty")
+	case !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxModelName:
+		problems.Addf("model %.100q: want at most %d characters of UTF-8", name, maxModelName)
+	case strings.ContainsAny(name, "/:") || strings.ContainsFunc(name, unicode.IsControl):
+		problems.Addf("model %q: want a name without /, : and control characters", name)
+	case strings.TrimSpace(name) != name || path.Clean(name) != name || name == "." || name == "..":
+		problems.Addf("model %q: want a name that is no path and has no space around it", name)
+	}
+}
+
+func checkAlias(problems *fault.Problems, alias string) {
+	switch {
+	case !aliasForm.MatchString(alias):
+		problems.Addf("alias %.100q: want 1 to %d letters, digits, _ and -", alias, maxAlias)
+	case strings.EqualFold(alias, Latest):
+		problems.Addf("alias %q: it always names the newest version", alias)
+	case versionLike.MatchString(alias):
+		problems.Addf("alias %q: it reads like a version number", alias)
+	}
+}
+
+func checkNumber(problems *fault.Problems, what string, number, least int64) {
+	if number < least {
+		problems.Addf("%s %d: want at least %d", what, number, least)
+	}
+}
+
+func checkState(problems *fault.Problems, s State) {
+	if !slices.Contains([]State{Candidate, Approved, Rejected, Archived}, s) {
+		problems.Addf("state %q: want %s, %s, %s or %s", s, Candidate, Approved, Rejected, Archived)
+	}
+}
+
+// checkLine is for ids and names of people: one line.
+func checkLine(problems *fault.Problems, what, s string) {
+	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > maxID || strings.ContainsFunc(s, unicode.IsControl) {
+		problems.Addf("%s %.100q: want at most %d characters of UTF-8 in one line", what, s, maxID)
+	}
+}
+
+func (ch Change) check(problems *fault.Problems) {
+	checkLine(problems, "actor", ch.Actor)
+	if !utf8.ValidString(ch.Reason) || utf8.RuneCountInString(ch.Reason) > maxReason {
+		problems.Addf("reason %.100q: want at most %d characters of UTF-8", ch.Reason, maxReason)
+	}
+}
+
+func (r Registration) check(problems *fault.Problems) {
+	checkLine(problems, "key", r.Key)
+	checkLine(problems, "lineage: run", r.Lineage.RunID)
+	checkLine(problems, "lineage: data digest", r.Lineage.DataDigest)
+	checkLine(problems, "lineage: code", r.Lineage.Code)
+	checkNumber(problems, "lineage: parent", r.Lineage.Parent, 0)
+	Change{Actor: r.Actor, Reason: r.Reason}.check(problems)
+}

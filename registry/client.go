@@ -1,0 +1,147 @@
+package registry
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"time"
+
+	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/registry/bundle"
+	"github.com/mlloop/mlloop/tracking/artifact"
+)
+
+// Options are a Client's settings. The zero value of each is its default.
+type Options struct {
+	Actor  string           // who acts when a change names nobody; "": "unknown"
+	Now    func() time.Time // nil: time.Now
+	Logger *slog.Logger     // nil: silent
+}
+
+// Client is the front of a registry. It is safe for concurrent use.
+type Client struct {
+	store     Store
+	artifacts artifact.Store
+	actor     string
+	now       func() time.Time
+	log       *slog.Logger
+}
+
+// New returns a Client over a store and the files of the bundles. It does no
+// I/O, and owns neither: close the store when the last Client is done with it.
+func New(store Store, artifacts artifact.Store, opts *Options) *Client {
+	if opts == nil {
+		opts = &Options{}
+	}
+	c := &Client{store: store, artifacts: artifacts, actor: cmp.Or(opts.Actor, "unknown"), now: opts.Now, log: opts.Logger}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Registration says more about a new version. The zero value of each field is
+// its default.
+type Registration struct {
+	// Key makes Register idempotent: the model's version with this key, if there
+	// is one, comes back and nothing is stored. "": every call makes a version.
+	Key     string
+	Lineage Lineage
+	Actor   string // who; "": the Client's
+	Reason  string // why
+}
+
+// Register stores the bundle and makes it the model's next version, a
+// candidate. The model is created with its first version. It is safe to call
+// again with the same Key after a crash or an error.
+//
+// Errors: Invalid; AlreadyExists when the Key belongs to a version with another
+// digest; NotFound when the parent in the lineage does not exist; Unavailable.
+func (c *Client) Register(ctx context.Context, model string, b *bundle.Bundle, r *Registration) (Version, error) {
+	if r == nil {
+		r = &Registration{}
+	}
+	v, err := c.register(ctx, model, b, *r)
+	if err != nil {
+		return Version{}, fmt.Errorf("registry: register a version of %q: %w", model, err)
+	}
+	c.log.InfoContext(ctx, "registry: version registered", "version", VersionRef(model, v.Number), "digest", v.Digest)
+	return v, nil
+}
+
+func (c *Client) register(ctx context.Context, model string, b *bundle.Bundle, r Registration) (Version, error) {
+	var problems fault.Problems
+	checkModel(&problems, model)
+	r.check(&problems)
+	if b == nil {
+		problems.Addf("the bundle is nil")
+	}
+	if err := problems.Err(); err != nil {
+		return Version{}, err
+	}
+	if r.Lineage.Parent != 0 {
+		if _, err := c.store.Version(ctx, model, r.Lineage.Parent); err != nil {
+			return Version{}, fmt.Errorf("lineage: parent: %w", err)
+		}
+	}
+	// Bytes first: a version is never without its files.
+	if err := c.putFiles(ctx, b); err != nil {
+		return Version{}, err
+	}
+	change := Change{Actor: r.Actor, Reason: r.Reason}
+	v := Version{Model: model, Digest: b.Digest(), Key: r.Key, State: Candidate, Lineage: r.Lineage, CreatedAt: c.timestamp()}
+	e := c.event(model, VersionCreated, change)
+	e.To = string(Candidate)
+	stored, err := c.store.CreateVersion(ctx, v, e)
+	if !errors.Is(err, ErrNotFound) {
+		return stored, err
+	}
+	err = c.store.CreateModel(ctx, Model{Name: model, CreatedAt: v.CreatedAt}, c.event(model, ModelCreated, change))
+	if err != nil && !errors.Is(err, ErrAlreadyExists) { // another process may be quicker
+		return Version{}, err
+	}
+	return c.store.CreateVersion(ctx, v, e)
+}
+
+// Put stores the bundle's files without making a version of it, and returns
+// its digest, by which Get finds it. Put again is a no-op. Errors: Unavailable.
+func (c *Client) Put(ctx context.Context, b *bundle.Bundle) (digest string, err error) {
+	if err := c.putFiles(ctx, b); err != nil {
+		return "", fmt.Errorf("registry: put bundle: %w", err)
+	}
+	return b.Digest(), nil
+}
+
+// putFiles stores each file under its digest; the manifest's is the bundle's.
+// The manifest comes last: who finds it finds all of it.
+func (c *Client) putFiles(ctx context.Context, b *bundle.Bundle) error {
+	for _, f := range append(b.Files(), bundle.File{Path: bundle.ManifestFile, Digest: b.Digest()}) {
+		data, err := b.ReadFile(f.Path)
+		if err != nil {
+			return err
+		}
+		digest, _, err := c.artifacts.Put(ctx, bytes.NewReader(data))
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Path, err)
+		}
+		if digest != f.Digest {
+			return fault.Errorf(ErrCorrupt, "%s: the artifact store took it for %s, it is %s", f.Path, digest, f.Digest)
+		}
+	}
+	return nil
+}
+
+// timestamp is now as stores keep it: UTC milliseconds.
+func (c *Client) timestamp() time.Time { return time.UnixMilli(c.now().UnixMilli()).UTC() }
+
+// event begins the event of a change.
+func (c *Client) event(model, kind string, ch Change) Event {
+	return Event{Model: model, Kind: kind, Actor: cmp.Or(ch.Actor, c.actor), Reason: ch.Reason, Time: c.timestamp()}
+}
