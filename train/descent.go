@@ -72,7 +72,7 @@ func (m MLP) newClassifier(rng *rand.Rand, inputs int, classes []frame.Value) *m
 // epoch goes once over the training rows, in a new order, and returns their
 // mean loss as the weights moved.
 func (d *descent) epoch(ctx context.Context, number int) (float64, error) {
-	d.adam.LearningRate = d.settings.LearningRate * math.Pow(d.settings.LearningRateDecay, float64(number-1))
+	d.adam.LearningRate = d.settings.LearningRate * math.Pow(d.settings.Decay, float64(number-1))
 	d.rng.Shuffle(len(d.order), func(i, j int) { d.order[i], d.order[j] = d.order[j], d.order[i] })
 	var total float64
 	for batch := range slices.Chunk(d.order, d.settings.Batch) {

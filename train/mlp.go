@@ -28,9 +28,9 @@ type MLP struct {
 	Epochs     int              // passes over the training rows, at most; 0: 60
 	Batch      int              // rows in a mini-batch; the last one of an epoch may be shorter; 0: 128
 
-	LearningRate      float64 // of the first epoch; 0: 0.003
-	LearningRateDecay float64 // factor on the learning rate after each epoch, up to 1; 0: 1
-	WeightDecay       float64 // decoupled, times the learning rate, biases included; 0: none
+	LearningRate float64 // of the first epoch; 0: 0.003
+	Decay        float64 // factor on the learning rate after each epoch, up to 1; 0: 1
+	WeightDecay  float64 // decoupled, times the learning rate, biases included; 0: none
 
 	Validation float64 // share of the rows, the latest ones, that is held out; 0: 0.1
 	Patience   int     // epochs without a lower validation loss after which the fit ends; 0: 8
@@ -50,7 +50,7 @@ func (m MLP) withDefaults() MLP {
 	m.Epochs = cmp.Or(m.Epochs, 60)
 	m.Batch = cmp.Or(m.Batch, 128)
 	m.LearningRate = cmp.Or(m.LearningRate, 0.003)
-	m.LearningRateDecay = cmp.Or(m.LearningRateDecay, 1)
+	m.Decay = cmp.Or(m.Decay, 1)
 	m.Validation = cmp.Or(m.Validation, 0.1)
 	m.Patience = cmp.Or(m.Patience, 8)
 	return m
@@ -74,8 +74,8 @@ func (m MLP) check() error {
 	if !(m.LearningRate > 0 && m.LearningRate <= 100) {
 		problems.Addf("LearningRate is %v, want more than 0 and at most 100", m.LearningRate)
 	}
-	if !(m.LearningRateDecay > 0 && m.LearningRateDecay <= 1) {
-		problems.Addf("LearningRateDecay is %v, want more than 0 and at most 1", m.LearningRateDecay)
+	if !(m.Decay > 0 && m.Decay <= 1) {
+		problems.Addf("Decay is %v, want more than 0 and at most 1", m.Decay)
 	}
 	if !(m.WeightDecay >= 0 && m.WeightDecay*m.LearningRate < 1) {
 		problems.Addf("WeightDecay is %v, want at least 0 and below 1/LearningRate", m.WeightDecay)
@@ -147,7 +147,7 @@ func (m MLP) logParams(job Job, data *Dataset) {
 		"epochs":              strconv.Itoa(m.Epochs),
 		"batch":               strconv.Itoa(m.Batch),
 		"learning_rate":       formatFloat(m.LearningRate),
-		"learning_rate_decay": formatFloat(m.LearningRateDecay),
+		"learning_rate_decay": formatFloat(m.Decay),
 		"weight_decay":        formatFloat(m.WeightDecay),
 		"validation":          formatFloat(m.Validation),
 		"patience":            strconv.Itoa(m.Patience),
