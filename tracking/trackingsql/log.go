@@ -1,0 +1,192 @@
+package trackingsql
+
+import (
+	"context"
+	"database/sql"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/internal/sqldb"
+	"github.com/mlloop/mlloop/tracking"
+)
+
+// insertRows is the number of rows that one INSERT holds: enough that the cost
+// of a statement is spread, few enough for SQLite's 32,766 variables.
+const insertRows = 100
+
+// Log implements tracking.Store.
+func (s *Store) Log(ctx context.Context, runID string, b tracking.Batch) error {
+	return sqldb.Tx(ctx, s.db, func(tx *sql.Tx) error {
+		run, err := s.runNum(ctx, tx, runID)
+		if err != nil {
+			return err
+		}
+		if err := s.logParams(ctx, tx, run, b.Params); err != nil {
+			return err
+		}
+		if err := s.logTags(ctx, tx, run, b.Tags); err != nil {
+			return err
+		}
+		if err := s.logInputs(ctx, tx, run, b.Inputs); err != nil {
+			return err
+		}
+		if err := s.logArtifacts(ctx, tx, run, b.Artifacts); err != nil {
+			return err
+		}
+		return s.logMetrics(ctx, tx, run, b.Metrics)
+	})
+}
+
+func (s *Store) logParams(ctx context.Context, tx *sql.Tx, run int64, params map[string]string) error {
+	for key, value := range params {
+		if err := s.logParam(ctx, tx, run, key, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) logParam(ctx context.Context, tx *sql.Tx, run int64, key, value string) error {
+	_, err := tx.ExecContext(ctx, s.q(`INSERT INTO {p}tracking_param (run, key, value) VALUES (?, ?, ?)
+		ON CONFLICT (run, key) DO NOTHING`), run, key, value)
+	if err != nil {
+		return err
+	}
+	var stored string
+	err = tx.QueryRowContext(ctx, s.q(`SELECT value FROM {p}tracking_param WHERE run = ? AND key = ?`), run, key).Scan(&stored)
+	if err == nil && stored != value {
+		err = fault.Errorf(tracking.ErrAlreadyExists, "param %q is %q already and cannot become %q", key, stored, value)
+	}
+	return err
+}
+
+func (s *Store) logTags(ctx context.Context, tx *sql.Tx, run int64, tags map[string]string) error {
+	for key, value := range tags {
+		_, err := tx.ExecContext(ctx, s.q(`INSERT INTO {p}tracking_tag (run, key, value) VALUES (?, ?, ?)
+			ON CONFLICT (run, key) DO UPDATE SET value = excluded.value`), run, key, value)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) logInputs(ctx context.Context, tx *sql.Tx, run int64, inputs []tracking.Input) error {
+	for _, in := range inputs {
+		_, err := tx.ExecContext(ctx, s.q(`INSERT INTO {p}tracking_input (run, name, digest, context, source, row_count)
+			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (run, name, digest, context) DO NOTHING`),
+			run, in.Name, in.Digest, in.Context, in.Source, in.Rows)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) logArtifacts(ctx context.Context, tx *sql.Tx, run int64, artifacts []tracking.Artifact) error {
+	for _, a := range artifacts {
+		_, err := tx.ExecContext(ctx, s.q(`INSERT INTO {p}tracking_artifact (run, path, digest, size) VALUES (?, ?, ?, ?)
+			ON CONFLICT (run, path) DO UPDATE SET digest = excluded.digest, size = excluded.size`),
+			run, a.Path, a.Digest, a.Size)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) logMetrics(ctx context.Context, tx *sql.Tx, run int64, points []tracking.Metric) error {
+	latest := map[string]tracking.Metric{}
+	for _, m := range points {
+		if old, ok := latest[m.Key]; !ok || m.Compare(old) > 0 {
+			latest[m.Key] = m
+		}
+	}
+	keys := slices.Sorted(maps.Keys(latest))
+	nums := make(map[string]int64, len(keys))
+	for chunk := range slices.Chunk(keys, insertRows) {
+		if err := s.upsertLatest(ctx, tx, run, chunk, latest); err != nil {
+			return err
+		}
+		if err := s.metricNums(ctx, tx, run, chunk, nums); err != nil {
+			return err
+		}
+	}
+	for chunk := range slices.Chunk(points, insertRows) {
+		if err := s.insertPoints(ctx, tx, chunk, nums); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// upsertLatest makes the rows of the keys, or moves them to a later point. The
+// comparison is in the statement, so that no other writer's point is lost.
+func (s *Store) upsertLatest(ctx context.Context, tx *sql.Tx, run int64, keys []string, latest map[string]tracking.Metric) error {
+	args := make([]any, 0, 6*len(keys))
+	for _, key := range keys {
+		m := latest[key]
+		isNumber, value := number(m.Value)
+		args = append(args, run, key, m.Step, m.Time.UnixMilli(), isNumber, value)
+	}
+	_, err := tx.ExecContext(ctx, s.q(`INSERT INTO {p}tracking_metric AS old (run, key, step, time, is_number, value)
+		VALUES `+tuples(len(keys), 6)+`
+		ON CONFLICT (run, key) DO UPDATE
+		SET step = excluded.step, time = excluded.time, is_number = excluded.is_number, value = excluded.value
+		WHERE (excluded.step, excluded.time, excluded.is_number, excluded.value) > (old.step, old.time, old.is_number, old.value)`), args...)
+	return err
+}
+
+// metricNums adds the numbers of the keys' rows to nums.
+func (s *Store) metricNums(ctx context.Context, tx *sql.Tx, run int64, keys []string, nums map[string]int64) error {
+	rows, err := tx.QueryContext(ctx, s.q(`SELECT key, num FROM {p}tracking_metric WHERE run = ? AND key IN (`+marks(len(keys))+`)`),
+		append([]any{run}, anys(keys)...)...)
+	if err != nil {
+		return err
+	}
+	return scan(rows, func() error {
+		var key string
+		var num int64
+		err := rows.Scan(&key, &num)
+		nums[key] = num
+		return err
+	})
+}
+
+func (s *Store) insertPoints(ctx context.Context, tx *sql.Tx, points []tracking.Metric, nums map[string]int64) error {
+	args := make([]any, 0, 5*len(points))
+	for _, m := range points {
+		isNumber, value := number(m.Value)
+		args = append(args, nums[m.Key], m.Step, m.Time.UnixMilli(), isNumber, value)
+	}
+	_, err := tx.ExecContext(ctx, s.q(`INSERT INTO {p}tracking_point (metric, step, time, is_number, value)
+		VALUES `+tuples(len(points), 5)+` ON CONFLICT DO NOTHING`), args...)
+	return err
+}
+
+// number splits a value into what SQL can store; see the migration.
+func number(v float64) (isNumber int, value float64) {
+	if math.IsNaN(v) {
+		return 0, 0
+	}
+	return 1, v
+}
+
+// tuples returns n tuples of k question marks.
+func tuples(n, k int) string {
+	return strings.TrimSuffix(strings.Repeat(`(`+marks(k)+`),`, n), `,`)
+}
+
+// marks returns n question marks.
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat(`?,`, n), `,`) }
+
+func anys[T any](list []T) []any {
+	out := make([]any, len(list))
+	for i, v := range list {
+		out[i] = v
+	}
+	return out
+}

@@ -1,0 +1,152 @@
+package trackingsql
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+
+	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/internal/sqldb"
+	"github.com/mlloop/mlloop/tracking"
+)
+
+const runColumns = `r.num, r.id, r.experiment_id, r.name, r.status, r.started_at, r.ended_at, r.error`
+
+// Run implements tracking.Store.
+func (s *Store) Run(ctx context.Context, id string) (tracking.RunRecord, error) {
+	var found []tracking.RunRecord
+	err := sqldb.ReadTx(ctx, s.db, func(tx *sql.Tx) (err error) {
+		found, err = s.records(ctx, tx, `SELECT `+runColumns+` FROM {p}tracking_run r WHERE r.id = ?`, id)
+		return err
+	})
+	if err != nil {
+		return tracking.RunRecord{}, err
+	}
+	if len(found) == 0 {
+		return tracking.RunRecord{}, noRun(id)
+	}
+	return found[0], nil
+}
+
+// Runs implements tracking.Store.
+func (s *Store) Runs(ctx context.Context, q tracking.RunQuery) (runs []tracking.RunRecord, next string, err error) {
+	limit := cmp.Or(q.Limit, 1000)
+	err = sqldb.ReadTx(ctx, s.db, func(tx *sql.Tx) error {
+		if err := s.checkPage(ctx, tx, q.Page); err != nil {
+			return err
+		}
+		where, args := conditions(q)
+		query := `SELECT ` + runColumns + ` FROM {p}tracking_run r` + where + ` ORDER BY r.started_at DESC, r.id DESC LIMIT ?`
+		runs, err = s.records(ctx, tx, query, append(args, limit+1)...) // one more tells whether a page follows
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if len(runs) > limit {
+		runs = runs[:limit]
+		next = runs[limit-1].ID
+	}
+	return runs, next, nil
+}
+
+// checkPage checks a page token: the id of the last run of the page before.
+func (s *Store) checkPage(ctx context.Context, tx *sql.Tx, token string) error {
+	if token == "" {
+		return nil
+	}
+	_, err := s.runNum(ctx, tx, token)
+	if errors.Is(err, tracking.ErrNotFound) {
+		return fault.Errorf(tracking.ErrInvalid, "page token %q: unknown", token)
+	}
+	return err
+}
+
+// conditions returns the WHERE clause of a query, and its arguments.
+func conditions(q tracking.RunQuery) (string, []any) {
+	var conds []string
+	var args []any
+	add := func(cond string, values ...any) {
+		conds = append(conds, cond)
+		args = append(args, values...)
+	}
+	if q.ExperimentID != "" {
+		add(`r.experiment_id = ?`, q.ExperimentID)
+	}
+	if len(q.Statuses) > 0 {
+		add(`r.status IN (`+marks(len(q.Statuses))+`)`, anys(q.Statuses)...)
+	}
+	for key, value := range q.Tags {
+		add(`EXISTS (SELECT 1 FROM {p}tracking_tag t WHERE t.run = r.num AND t.key = ? AND t.value = ?)`, key, value)
+	}
+	if q.Page != "" {
+		add(`(r.started_at, r.id) < (SELECT started_at, id FROM {p}tracking_run WHERE id = ?)`, q.Page)
+	}
+	if len(conds) == 0 {
+		return "", nil
+	}
+	return ` WHERE ` + strings.Join(conds, ` AND `), args
+}
+
+// records returns the runs that the query selects, with their data.
+func (s *Store) records(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]tracking.RunRecord, error) {
+	rows, err := tx.QueryContext(ctx, s.q(query), args...)
+	if err != nil {
+		return nil, err
+	}
+	var runs []tracking.RunRecord
+	var nums []int64
+	err = scan(rows, func() error {
+		var r tracking.RunRecord
+		var num, started int64
+		var ended sql.NullInt64
+		if err := rows.Scan(&num, &r.ID, &r.ExperimentID, &r.Name, &r.Status, &started, &ended, &r.Error); err != nil {
+			return err
+		}
+		r.StartedAt = timeOf(started)
+		if ended.Valid {
+			r.EndedAt = timeOf(ended.Int64)
+		}
+		r.Metrics, r.Params, r.Tags = map[string]tracking.Metric{}, map[string]string{}, map[string]string{}
+		runs, nums = append(runs, r), append(nums, num)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	const chunk = 500 // runs whose data one query gets
+	for from := 0; from < len(nums); from += chunk {
+		to := min(from+chunk, len(nums))
+		if err := s.loadData(ctx, tx, nums[from:to], runs[from:to]); err != nil {
+			return nil, err
+		}
+	}
+	return runs, nil
+}
+
+// MetricHistory implements tracking.Store.
+func (s *Store) MetricHistory(ctx context.Context, runID, key string) ([]tracking.Metric, error) {
+	var points []tracking.Metric
+	err := sqldb.ReadTx(ctx, s.db, func(tx *sql.Tx) error {
+		num, err := s.runNum(ctx, tx, runID)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.QueryContext(ctx, s.q(`SELECT p.step, p.time, p.is_number, p.value
+			FROM {p}tracking_metric m JOIN {p}tracking_point p ON p.metric = m.num
+			WHERE m.run = ? AND m.key = ?
+			ORDER BY p.step, p.time, p.is_number, p.value`), num, key)
+		if err != nil {
+			return err
+		}
+		return scan(rows, func() error {
+			var p point
+			err := rows.Scan(&p.step, &p.millis, &p.isNumber, &p.value)
+			points = append(points, p.metric(key))
+			return err
+		})
+	})
+	return points, err
+}
