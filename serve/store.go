@@ -10,13 +10,14 @@ import (
 
 // The kinds of error that this package returns; test with errors.Is.
 var (
-	ErrNotFound    = fault.NotFound
-	ErrConflict    = fault.Conflict
-	ErrInvalid     = fault.Invalid
-	ErrUnsupported = fault.Unsupported
-	ErrUnavailable = fault.Unavailable
-	ErrClosed      = fault.Closed
-	ErrCorrupt     = fault.Corrupt
+	ErrNotFound      = fault.NotFound
+	ErrAlreadyExists = fault.AlreadyExists
+	ErrConflict      = fault.Conflict
+	ErrInvalid       = fault.Invalid
+	ErrUnsupported   = fault.Unsupported
+	ErrUnavailable   = fault.Unavailable
+	ErrClosed        = fault.Closed
+	ErrCorrupt       = fault.Corrupt
 )
 
 // Variant says which part a version played when it answered.
