@@ -1,0 +1,3 @@
+package drift
+
+import _ "example.com/tree/retrain"

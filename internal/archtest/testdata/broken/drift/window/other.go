@@ -1,0 +1,9 @@
+package windows
+
+// This file is longer than the test's limit.
+//
+//
+//
+//
+//
+//

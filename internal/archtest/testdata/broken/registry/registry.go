@@ -1,0 +1,3 @@
+package registry
+
+import _ "example.com/tree/examples/quickstart"

@@ -1,0 +1,3 @@
+package retrain
+
+import _ "example.com/tree/retrain/retraindbos"

@@ -1,0 +1,3 @@
+package retraindbos
+
+import _ "github.com/dbos-inc/dbos-transact-golang/dbos"

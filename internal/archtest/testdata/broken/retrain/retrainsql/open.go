@@ -1,0 +1,3 @@
+package retrainsql
+
+import _ "example.com/tree/examples/quickstart"

@@ -1,0 +1,9 @@
+package tracking
+
+import (
+	_ "testing"
+
+	_ "example.com/tree/registry"
+	_ "example.com/tree/tracking/trackingsql"
+	_ "github.com/stretchr/testify/require"
+)

@@ -1,0 +1,6 @@
+package trackingsql
+
+import (
+	_ "example.com/tree/drift"
+	_ "modernc.org/sqlite"
+)

@@ -1,0 +1,6 @@
+package train
+
+import (
+	_ "example.com/tree/serve"
+	_ "gorgonia.org/gorgonia"
+)

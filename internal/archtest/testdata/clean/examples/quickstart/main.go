@@ -1,0 +1,6 @@
+package main
+
+import (
+	_ "example.com/tree/retrain/retrainsql"
+	_ "modernc.org/sqlite"
+)

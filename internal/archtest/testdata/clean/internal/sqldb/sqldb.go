@@ -1,0 +1,6 @@
+package sqldb
+
+import (
+	_ "example.com/tree/internal/fault"
+	_ "modernc.org/sqlite"
+)

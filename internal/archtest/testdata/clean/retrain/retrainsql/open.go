@@ -1,0 +1,6 @@
+package retrainsql
+
+import (
+	_ "example.com/tree/retrain/retraindbos"
+	_ "example.com/tree/tracking/trackingsql"
+)

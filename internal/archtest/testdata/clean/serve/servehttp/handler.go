@@ -1,0 +1,3 @@
+package servehttp
+
+import _ "example.com/tree/train/frame"

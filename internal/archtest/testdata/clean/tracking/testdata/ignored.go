@@ -1,0 +1,3 @@
+package nonsense
+
+import _ "example.com/tree/retrain"

@@ -1,0 +1,3 @@
+package devicecuda
+
+import _ "github.com/ebitengine/purego"
