@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/registry"
 )
 
 // Load serves what ref names, name@alias or name/number, as the model's
@@ -194,7 +195,7 @@ func (s *Server) loaded(ctx context.Context, m *served, number int64) (*version,
 	if s.models == nil {
 		return nil, fault.Errorf(fault.NotFound, "not added")
 	}
-	b, err := s.models.Load(ctx, fmt.Sprintf("%s/%d", m.name, number))
+	b, _, err := s.models.Load(ctx, registry.VersionRef(m.name, number))
 	if err != nil {
 		return nil, err
 	}

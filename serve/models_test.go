@@ -50,20 +50,21 @@ func (m *fakeModels) Resolve(_ context.Context, ref string) (registry.Version, e
 	return registry.Version{}, fault.Errorf(fault.NotFound, "registry: %s: not found", ref)
 }
 
-func (m *fakeModels) Load(ctx context.Context, ref string) (*bundle.Bundle, error) {
+func (m *fakeModels) Load(ctx context.Context, ref string) (*bundle.Bundle, registry.Version, error) {
 	v, err := m.Resolve(ctx, ref)
 	if err != nil {
-		return nil, err
+		return nil, v, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken[v.Number] {
-		return nil, fault.Errorf(fault.Corrupt, "registry: %s: weights are damaged", ref)
+		return nil, v, fault.Errorf(fault.Corrupt, "registry: %s: weights are damaged", ref)
 	}
 	m.loads[v.Number]++
-	return bundle.New(bundle.Spec{
+	b, err := bundle.New(bundle.Spec{
 		Flavor: "fake", CreatedAt: time.UnixMilli(0), Metadata: map[string]string{"label": fmt.Sprint("v", v.Number)},
 	}, map[string][]byte{"part": nil})
+	return b, v, err
 }
 
 // closable counts how many of its kind are open.

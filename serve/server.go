@@ -22,8 +22,10 @@ type Models interface {
 	// Resolve returns the version that ref names: name@alias or name/number.
 	Resolve(ctx context.Context, ref string) (registry.Version, error)
 	// Load returns the bundle of the version that ref names, verified.
-	Load(ctx context.Context, ref string) (*bundle.Bundle, error)
+	Load(ctx context.Context, ref string) (*bundle.Bundle, registry.Version, error)
 }
+
+var _ Models = (*registry.Client)(nil)
 
 // Loader makes a Predictor of a bundle. Close, when the Predictor has that
 // method, is called after the last request.
