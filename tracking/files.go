@@ -76,7 +76,7 @@ func (c *Client) artifact(ctx context.Context, runID, path string) (io.ReadClose
 			return c.artifacts.Get(ctx, a.Digest)
 		}
 	}
-	return nil, fault.Errorf(ErrNotFound, "not found")
+	return nil, fault.Errorf(ErrNotFound, "the run has no such artifact")
 }
 
 // noArtifacts stands in when a client has no artifact store.

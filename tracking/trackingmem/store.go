@@ -178,7 +178,7 @@ func (s *Store) withRun(ctx context.Context, id string, use func(*run) error) er
 	defer s.mu.Unlock()
 	r, ok := s.runs[id]
 	if !ok {
-		return fault.Errorf(tracking.ErrNotFound, "run %s: not found", id)
+		return fault.Errorf(tracking.ErrNotFound, "not found")
 	}
 	return use(r)
 }

@@ -25,7 +25,7 @@ func (s *Store) Run(ctx context.Context, id string) (tracking.RunRecord, error) 
 		return tracking.RunRecord{}, err
 	}
 	if len(found) == 0 {
-		return tracking.RunRecord{}, noRun(id)
+		return tracking.RunRecord{}, noRun()
 	}
 	return found[0], nil
 }

@@ -186,7 +186,7 @@ func (s *Store) UpdateRun(ctx context.Context, r tracking.RunInfo) error {
 	}
 	n, err := res.RowsAffected()
 	if err == nil && n == 0 {
-		return noRun(r.ID)
+		return noRun()
 	}
 	return sqldb.Fault(err)
 }
@@ -195,12 +195,12 @@ func (s *Store) UpdateRun(ctx context.Context, r tracking.RunInfo) error {
 func (s *Store) runNum(ctx context.Context, tx *sql.Tx, id string) (num int64, err error) {
 	err = tx.QueryRowContext(ctx, s.q(`SELECT num FROM {p}tracking_run WHERE id = ?`), id).Scan(&num)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, noRun(id)
+		return 0, noRun()
 	}
 	return num, err
 }
 
-func noRun(id string) error { return fault.Errorf(tracking.ErrNotFound, "run %s: not found", id) }
+func noRun() error { return fault.Errorf(tracking.ErrNotFound, "not found") }
 
 // scan calls each for every row, and closes rows.
 func scan(rows *sql.Rows, each func() error) error {
