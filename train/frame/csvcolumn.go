@@ -139,6 +139,12 @@ func widen(kind Kind, text string) Kind {
 // widenNumber tells Int64 from Float64 from String. -0 is a Float64, since no
 // integer keeps its sign.
 func widenNumber(kind Kind, t string) Kind {
+	switch plainNumber(t) {
+	case Int64:
+		return kind
+	case Float64:
+		return Float64
+	}
 	if kind == Int64 && t != "-0" {
 		if _, err := strconv.ParseInt(t, 10, 64); err == nil {
 			return Int64
@@ -150,14 +156,43 @@ func widenNumber(kind Kind, t string) Kind {
 	return String
 }
 
-// csvFloat parses a decimal number, NaN or ±Inf; not Go's hexadecimal forms. A
-// number too large for float64 is refused rather than made infinite.
-func csvFloat(t string) (float64, bool) {
-	if strings.ContainsAny(t, "xX_") {
-		return 0, false
+// plainNumber tells whether t is certain to parse, without parsing it: digits
+// that fit an Int64, or digits with a point that fit a Float64. Null: not
+// certain.
+func plainNumber(t string) Kind {
+	digits := strings.TrimPrefix(t, "-")
+	if digits == "" || len(digits) > 300 || digits == "0" {
+		return Null
 	}
+	points := 0
+	for i := range len(digits) {
+		switch d := digits[i]; {
+		case d == '.':
+			points++
+		case d < '0' || d > '9':
+			return Null
+		}
+	}
+	switch {
+	case points == 0 && len(digits) <= 18 && digits[0] != '0':
+		return Int64
+	case points == 1 && len(digits) > 1:
+		return Float64
+	}
+	return Null
+}
+
+// csvFloat parses a decimal number, NaN or ±Inf; not the forms that only Go
+// has. A number too large for float64 is refused rather than made infinite.
+func csvFloat(t string) (float64, bool) {
 	f, err := strconv.ParseFloat(t, 64)
-	return f, err == nil
+	return f, err == nil && !isGoSyntax(t)
+}
+
+// isGoSyntax reports whether a number is hexadecimal or has underscores.
+func isGoSyntax(t string) bool {
+	digits := strings.TrimLeft(t, "+-")
+	return strings.Contains(t, "_") || len(digits) > 1 && digits[0] == '0' && digits[1]|0x20 == 'x'
 }
 
 // trim cuts the spaces around a field; most have none.
@@ -184,8 +219,9 @@ func parseTimeText(s string) (int64, bool) {
 
 // parseTime reads milliseconds since 1970 or a time as people write it.
 func parseTime(s string) (int64, bool) {
-	if ms, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return ms, true
+	if len(s) >= len(time.DateOnly) && s[4] == '-' { // no number; ParseInt would allocate to say so
+		return parseTimeText(s)
 	}
-	return parseTimeText(s)
+	ms, err := strconv.ParseInt(s, 10, 64)
+	return ms, err == nil
 }

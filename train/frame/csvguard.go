@@ -39,11 +39,13 @@ func (g *csvGuard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// skipBOM returns a buffered reader behind a UTF-8 byte-order mark.
+// skipBOM returns a buffered reader behind UTF-8 byte-order marks.
 func skipBOM(r io.Reader) *bufio.Reader {
 	b := bufio.NewReaderSize(r, csvBuffer)
-	if lead, err := b.Peek(3); err == nil && string(lead) == "\xef\xbb\xbf" {
+	for {
+		if lead, err := b.Peek(3); err != nil || string(lead) != "\xef\xbb\xbf" {
+			return b
+		}
 		_, _ = b.Discard(3) // they are in the buffer
 	}
-	return b
 }

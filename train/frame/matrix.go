@@ -13,4 +13,4 @@ func NewMatrix(rows, cols int) Matrix {
 }
 
 // Row returns row i, sharing its memory.
-func (m Matrix) Row(i int) []float32 { return m.Data[i*m.Cols : (i+1)*m.Cols] }
+func (m Matrix) Row(i int) []float32 { return m.Data[i*m.Cols : (i+1)*m.Cols : (i+1)*m.Cols] }

@@ -176,22 +176,30 @@ func appendFloats(dst []float64, col arrow.Array) []float64 {
 	return dst
 }
 
-// valueAt reads one cell of a column of one of the five Arrow types.
+// valueAt reads one cell of a column of one of the five Arrow types. The type
+// switch comes first, so that the compiler sees through IsNull.
 func valueAt(col arrow.Array, i int) Value {
-	if col.IsNull(i) {
-		return Value{}
-	}
 	switch c := col.(type) {
 	case *array.Float64:
-		return FloatValue(c.Value(i))
+		if !c.IsNull(i) {
+			return FloatValue(c.Value(i))
+		}
 	case *array.Int64:
-		return IntValue(c.Value(i))
+		if !c.IsNull(i) {
+			return IntValue(c.Value(i))
+		}
 	case *array.Boolean:
-		return BoolValue(c.Value(i))
+		if !c.IsNull(i) {
+			return BoolValue(c.Value(i))
+		}
 	case *array.String:
-		return StringValue(c.Value(i))
+		if !c.IsNull(i) {
+			return StringValue(c.Value(i))
+		}
 	case *array.Timestamp:
-		return TimeValue(int64(c.Value(i)))
+		if !c.IsNull(i) {
+			return TimeValue(int64(c.Value(i)))
+		}
 	}
 	return Value{}
 }

@@ -24,9 +24,10 @@ const (
 	Time    Kind = "time" // UTC, milliseconds since 1970
 )
 
-// Value is one flat typed value: 8 bytes and a string, no pointer chasing. The
-// zero Value is null. Values are valid map keys: == compares kind and bits, so
-// that a NaN equals itself and 0 differs from -0; Equal compares as numbers do.
+// Value is one typed value, held flat: what is not text lies in the Value
+// itself. The zero Value is null. Values are valid map keys: == compares kind
+// and bits, so that a NaN equals itself and 0 differs from -0; Equal compares as
+// numbers do.
 type Value struct {
 	kind Kind
 	bits uint64 // Float64, Int64, Bool, Time
