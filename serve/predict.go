@@ -61,11 +61,13 @@ func (s *Server) predict(ctx context.Context, model string, req *Request) (Respo
 	a, err := s.answer(ctx, g.version, req)
 	if err == nil {
 		a.variant, a.propensity = g.variant, g.propensity
-		s.record(m.name, req, &a)
 		if g.shadow != nil {
 			s.shadow.ask(ctx, m.name, g.shadow, req) // takes over that reference
 			g.shadow = nil
 		}
+		// After a shadow that is asked at once: an answer in the log then has its
+		// shadow there too, whenever the process dies.
+		s.record(m.name, req, &a)
 	}
 	g.release()
 	if err != nil {
