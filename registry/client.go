@@ -96,9 +96,9 @@ func (c *Client) register(ctx context.Context, model string, b *bundle.Bundle, r
 		return Version{}, err
 	}
 	change := Change{Actor: r.Actor, Reason: r.Reason}
-	v := Version{Model: model, Digest: b.Digest(), Key: r.Key, State: Candidate, Lineage: r.Lineage, CreatedAt: c.timestamp()}
 	e := c.event(model, VersionCreated, change)
 	e.To = string(Candidate)
+	v := Version{Model: model, Digest: b.Digest(), Key: r.Key, State: Candidate, Lineage: r.Lineage, CreatedAt: e.Time}
 	stored, err := c.store.CreateVersion(ctx, v, e)
 	if !errors.Is(err, ErrNotFound) {
 		return stored, err
@@ -111,8 +111,12 @@ func (c *Client) register(ctx context.Context, model string, b *bundle.Bundle, r
 }
 
 // Put stores the bundle's files without making a version of it, and returns
-// its digest, by which Get finds it. Put again is a no-op. Errors: Unavailable.
+// its digest, by which Get finds it. Put again is a no-op. Errors: Invalid for
+// nil; Unavailable.
 func (c *Client) Put(ctx context.Context, b *bundle.Bundle) (digest string, err error) {
+	if b == nil {
+		return "", fault.Errorf(ErrInvalid, "registry: put bundle: the bundle is nil")
+	}
 	if err := c.putFiles(ctx, b); err != nil {
 		return "", fmt.Errorf("registry: put bundle: %w", err)
 	}

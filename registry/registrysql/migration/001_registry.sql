@@ -1,0 +1,73 @@
+CREATE TABLE {p}registry_model (
+	name       TEXT PRIMARY KEY NOT NULL,
+	created_at BIGINT NOT NULL -- UTC milliseconds, as every time here
+);
+
+CREATE TABLE {p}registry_version (
+	model       TEXT NOT NULL REFERENCES {p}registry_model (name),
+	number      BIGINT NOT NULL,
+	digest      TEXT NOT NULL,
+	key         TEXT NOT NULL, -- '': none
+	state       TEXT NOT NULL,
+	run_id      TEXT NOT NULL,
+	data_digest TEXT NOT NULL,
+	parent      BIGINT NOT NULL,
+	code        TEXT NOT NULL,
+	created_at  BIGINT NOT NULL,
+	PRIMARY KEY (model, number)
+);
+
+CREATE UNIQUE INDEX {p}registry_version_key ON {p}registry_version (model, key) WHERE key <> '';
+
+CREATE TABLE {p}registry_alias (
+	model    TEXT NOT NULL,
+	name     TEXT NOT NULL,
+	version  BIGINT NOT NULL,
+	moved_at BIGINT NOT NULL,
+	PRIMARY KEY (model, name),
+	FOREIGN KEY (model, version) REFERENCES {p}registry_version (model, number)
+);
+
+CREATE TABLE {p}registry_event (
+	model   TEXT NOT NULL REFERENCES {p}registry_model (name),
+	seq     BIGINT NOT NULL,
+	version BIGINT NOT NULL, -- 0: about the model
+	kind    TEXT NOT NULL,
+	alias   TEXT NOT NULL,
+	was     TEXT NOT NULL,
+	became  TEXT NOT NULL,
+	actor   TEXT NOT NULL,
+	reason  TEXT NOT NULL,
+	time    BIGINT NOT NULL,
+	hash    TEXT NOT NULL,
+	PRIMARY KEY (model, seq)
+);
+
+-- Versions are immutable but for their state, and the audit trail is append-only,
+-- both numbered without gaps: the database itself refuses anything else. The
+-- triggers on insert are for INSERT OR REPLACE, which deletes without a trigger.
+CREATE TRIGGER {p}registry_version_appended
+BEFORE INSERT ON {p}registry_version
+WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM {p}registry_version WHERE model = NEW.model)
+BEGIN SELECT RAISE(ABORT, 'a new model version takes the next number'); END;
+
+CREATE TRIGGER {p}registry_version_immutable
+BEFORE UPDATE OF model, number, digest, key, run_id, data_digest, parent, code, created_at ON {p}registry_version
+BEGIN SELECT RAISE(ABORT, 'a model version never changes'); END;
+
+CREATE TRIGGER {p}registry_version_kept
+BEFORE DELETE ON {p}registry_version
+BEGIN SELECT RAISE(ABORT, 'a model version is never deleted'); END;
+
+CREATE TRIGGER {p}registry_event_appended
+BEFORE INSERT ON {p}registry_event
+WHEN NEW.seq <> (SELECT COALESCE(MAX(seq), 0) + 1 FROM {p}registry_event WHERE model = NEW.model)
+BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
+
+CREATE TRIGGER {p}registry_event_immutable
+BEFORE UPDATE ON {p}registry_event
+BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
+
+CREATE TRIGGER {p}registry_event_kept
+BEFORE DELETE ON {p}registry_event
+BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
