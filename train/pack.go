@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -50,6 +51,13 @@ func pack(job Job, r Result) (*bundle.Bundle, error) {
 	}
 	if r.Classifier == nil || r.Features == nil {
 		return nil, fault.Errorf(fault.Invalid, "the result lacks its classifier or its features")
+	}
+	var names []string
+	for _, f := range r.Features.Inputs() {
+		names = append(names, f.Name)
+	}
+	if !slices.Equal(names, job.columns()) {
+		return nil, fault.Errorf(fault.Invalid, "the features were fitted on the columns %q, the job's inputs are %q", names, job.columns())
 	}
 	if width := r.Features.Width(); width != r.Classifier.Inputs() {
 		return nil, fault.Errorf(fault.Invalid, "the features give %d numbers a row, the classifier reads %d", width, r.Classifier.Inputs())
