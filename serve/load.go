@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -40,8 +39,9 @@ func (s *Server) load(ctx context.Context, ref string) error {
 	if err := s.follow(ctx, m, v.Number); err != nil {
 		return err
 	}
-	if m.ref = ""; strings.Contains(ref, "@") {
-		m.ref, m.refAt = ref, v.Number
+	m.ref, m.refAt = "", v.Number
+	if parsed, err := registry.ParseRef(ref); err == nil && parsed.Number == 0 {
+		m.ref = ref
 	}
 	return nil
 }

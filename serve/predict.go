@@ -18,7 +18,7 @@ type Request struct {
 	ID      string         // names the prediction: labels come under it, and the same ID again logs nothing new; "": a new one
 	Key     string         // what keeps a caller on one side of a traffic split; "": the ID
 	Version int64          // 0: the route decides; else this one, if it answers at present
-	Inputs  []frame.Tensor // as the signature has them, in any order; not kept
+	Inputs  []frame.Tensor // as the signature has them, in any order; not kept. A wire that cannot read one puts the error in its Data: it is told with all else
 	Outputs []string       // names of the wanted outputs, in this order; nil: all
 }
 
@@ -30,6 +30,9 @@ type Response struct {
 	Variant Variant // Primary or Canary
 	Outputs []frame.Tensor
 }
+
+// MaxIDBytes is how long a request's ID and Key may be.
+const MaxIDBytes = 1024
 
 // Predict answers a request. The answer is logged behind its back, a
 // Prediction a row: with the request's ID for a single row, with ID/0, ID/1 …
@@ -47,6 +50,9 @@ func (s *Server) predict(ctx context.Context, model string, req *Request) (Respo
 	m, err := s.find(model)
 	if err != nil {
 		return Response{}, err
+	}
+	if len(req.ID) > MaxIDBytes || len(req.Key) > MaxIDBytes {
+		return Response{}, fault.Errorf(fault.Invalid, "id of %d bytes, key of %d bytes: at most %d are taken", len(req.ID), len(req.Key), MaxIDBytes)
 	}
 	if req.ID == "" {
 		req.ID = id.New()
@@ -109,18 +115,19 @@ func (s *Server) answer(ctx context.Context, v *version, req *Request) (answer, 
 	} else if s.log != nil || s.opt.Observer != nil {
 		a.rows = v.shape.makeRows(b)
 	}
-	if a.outputs, err = v.predict(ctx, b, a.rows); err != nil {
+	if a.outputs, err = s.run(ctx, v, b, a.rows); err != nil {
 		return answer{}, err
 	}
 	a.latency = time.Since(began)
 	return a, nil
 }
 
-// predict runs the predictor. A panic becomes an error: one request's, not the process's.
-func (v *version) predict(ctx context.Context, b batch, rows []frame.Row) (outputs []frame.Tensor, err error) {
+// run runs the predictor. A panic becomes an error: one request's, not the process's.
+func (s *Server) run(ctx context.Context, v *version, b batch, rows []frame.Row) (outputs []frame.Tensor, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			outputs, err = nil, fmt.Errorf("version %d panicked: %v\n%s", v.number, p, debug.Stack())
+			s.opt.Logger.Error("serve: a predictor panicked", "version", v.number, "panic", p, "stack", string(debug.Stack()))
+			outputs, err = nil, fmt.Errorf("version %d panicked: %v", v.number, p)
 		}
 	}()
 	if v.shape.rows != nil {

@@ -23,8 +23,9 @@ func newShadowed(t *testing.T, shadow serve.Predictor, opt *serve.Options) *serv
 	return s
 }
 
-// TestShadowSync: every answer of the shadow is logged, after the primary's and
-// under the same ID; the observer does not hear of it.
+// TestShadowSync: every answer of the shadow is logged under the primary's ID,
+// and before it, so that no crash leaves an answer without its shadow; the
+// observer does not hear of it.
 func TestShadowSync(t *testing.T) {
 	w := &witness{}
 	s := newShadowed(t, servetest.Constant("two"), &serve.Options{ShadowSync: true, Observer: w})
@@ -33,7 +34,10 @@ func TestShadowSync(t *testing.T) {
 	}
 	for i, p := range servetest.RequirePredictions(t, s, "churn", 6) {
 		require.Equal(t, fmt.Sprint(i/2), p.ID)
-		want := []serve.Prediction{{Variant: serve.Primary, Version: 1, Output: frame.StringValue("one")}, {Variant: serve.Shadow, Version: 2, Output: frame.StringValue("two")}}[i%2]
+		want := []serve.Prediction{
+			{Variant: serve.Shadow, Version: 2, Output: frame.StringValue("two")},
+			{Variant: serve.Primary, Version: 1, Output: frame.StringValue("one")},
+		}[i%2]
 		require.Equal(t, want.Variant, p.Variant)
 		require.Equal(t, want.Version, p.Version)
 		require.Equal(t, want.Output, p.Output)

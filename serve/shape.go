@@ -156,6 +156,10 @@ func checkInput(t frame.Tensor, spec bundle.TensorSpec, n int, problems *fault.P
 		problems.Addf("input %q has shape %v, want %v", t.Name, t.Shape, spec.Shape)
 		return n
 	}
+	if err, unreadable := t.Data.(error); unreadable {
+		problems.Addf("input %q: %v", t.Name, err)
+		return n
+	}
 	if err := t.Check(); err != nil {
 		problems.Addf("%v", err)
 		return n
