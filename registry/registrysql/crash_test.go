@@ -1,0 +1,154 @@
+package registrysql_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlloop/mlloop/registry"
+	"github.com/mlloop/mlloop/registry/bundle"
+	"github.com/mlloop/mlloop/registry/registrysql"
+	"github.com/mlloop/mlloop/registry/registrytest"
+	"github.com/mlloop/mlloop/tracking/artifact"
+)
+
+// crashFolder names the folder in which a child process changes a registry
+// until it is killed.
+const crashFolder = "MLLOOP_TEST_REGISTRY_CRASH_FOLDER"
+
+func TestMain(m *testing.M) {
+	if folder := os.Getenv(crashFolder); folder != "" {
+		fmt.Println("error", changeForever(context.Background(), folder))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func openFolder(ctx context.Context, folder string) (*registry.Client, *registrysql.Store, error) {
+	store, err := registrysql.Open(ctx, "sqlite:"+filepath.Join(folder, "r.db"), nil)
+	return registry.New(store, artifact.Dir(filepath.Join(folder, "files")), nil), store, err
+}
+
+// changeForever registers, approves and promotes one version after the other,
+// and prints a line for each change after it was acknowledged.
+func changeForever(ctx context.Context, folder string) error {
+	models, _, err := openFolder(ctx, folder)
+	if err != nil {
+		return err
+	}
+	newest, err := models.Resolve(ctx, "m/latest") // an error: there is none yet
+	champion, _ := models.Alias(ctx, "m", registry.Champion)
+	for n := newest.Number + 1; ; n++ {
+		b, err := bundle.New(bundle.Spec{Flavor: "x", CreatedAt: time.Unix(n, 0)}, map[string][]byte{"content": fmt.Append(nil, n)})
+		if err != nil {
+			return err
+		}
+		v, err := models.Register(ctx, "m", b, &registry.Registration{Key: fmt.Sprint("key", n)})
+		if err != nil {
+			return err
+		}
+		fmt.Println("registered", v.Number, v.Digest)
+		if err := models.SetState(ctx, "m", v.Number, registry.Candidate, registry.Approved, registry.Change{}); err != nil {
+			return err
+		}
+		fmt.Println("approved", v.Number, v.Digest)
+		if err := models.Promote(ctx, "m", v.Number, champion.Version, registry.Change{}); err != nil {
+			return err
+		}
+		champion.Version = v.Number
+		fmt.Println("promoted", v.Number, v.Digest)
+	}
+}
+
+// acknowledged is what the children printed.
+type acknowledged struct {
+	registered, promoted int64 // the last number
+	approved             map[int64]bool
+	digests              map[int64]string
+}
+
+func (a *acknowledged) note(t *testing.T, line string) {
+	var change, digest string
+	var number int64
+	_, err := fmt.Sscan(line, &change, &number, &digest)
+	require.NoError(t, err, line)
+	switch change {
+	case "registered":
+		a.registered = number
+	case "approved":
+		a.approved[number] = true
+	case "promoted":
+		a.promoted = number
+	default:
+		require.Fail(t, line)
+	}
+	a.digests[number] = digest
+}
+
+// killSoon runs a child on the folder, kills it with SIGKILL after some lines
+// at a random moment within a change, and notes what it had printed.
+func killSoon(t *testing.T, folder string, rng *rand.Rand, acks *acknowledged) {
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), crashFolder+"="+folder)
+	out, err := child.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, child.Start())
+	lines := bufio.NewScanner(out)
+	for left := 1 + rng.IntN(20); lines.Scan(); left-- {
+		acks.note(t, lines.Text())
+		if left == 0 {
+			for spin := rng.IntN(2_000_000); spin > 0; spin-- { // up to about a change's length
+			}
+			require.NoError(t, child.Process.Kill())
+		}
+	}
+	require.Error(t, child.Wait(), "it was killed")
+}
+
+func TestKilledAtRandomMoments(t *testing.T) {
+	folder := t.TempDir()
+	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)) // a new moment each time
+	acks := &acknowledged{approved: map[int64]bool{}, digests: map[int64]string{}}
+	for round := range 8 {
+		killSoon(t, folder, rng, acks)
+		models, store, err := openFolder(t.Context(), folder)
+		require.NoError(t, err)
+		checkAfterCrash(t, models, acks)
+		require.NoError(t, store.Close())
+		require.Positive(t, acks.registered, "round %d", round)
+	}
+}
+
+func checkAfterCrash(t *testing.T, models *registry.Client, acks *acknowledged) {
+	registrytest.RequireConsistent(t, models, "m")
+	versions, err := models.Versions(t.Context(), "m")
+	require.NoError(t, err)
+	// What was acknowledged is there; at most the change under way may be, too.
+	newest := versions[0].Number
+	require.Contains(t, []int64{acks.registered, acks.registered + 1}, newest)
+	for _, v := range versions {
+		if digest, ok := acks.digests[v.Number]; ok {
+			require.Equal(t, digest, v.Digest)
+		}
+		b, _, err := models.Load(t.Context(), registry.VersionRef("m", v.Number))
+		require.NoError(t, err, "a version that is there has all its files")
+		require.Equal(t, v.Digest, b.Digest())
+		if acks.approved[v.Number] {
+			require.Equal(t, registry.Approved, v.State)
+		}
+	}
+	champion, err := models.Alias(t.Context(), "m", registry.Champion)
+	if acks.promoted > 0 {
+		require.NoError(t, err)
+	}
+	require.Contains(t, []int64{acks.promoted, newest}, champion.Version)
+	acks.registered, acks.promoted = newest, champion.Version
+}

@@ -1,0 +1,31 @@
+package registrytest_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlloop/mlloop/registry"
+	"github.com/mlloop/mlloop/registry/registrytest"
+)
+
+// promoteNewest is the code under test: it makes the newest version champion.
+func promoteNewest(ctx context.Context, models *registry.Client, model string) error {
+	newest, err := models.Resolve(ctx, model+"@latest")
+	if err != nil {
+		return err
+	}
+	return models.Promote(ctx, model, newest.Number, 0, registry.Change{Reason: "newest"})
+}
+
+// A consumer's unit test: no database, no files.
+func TestPromoteNewest(t *testing.T) {
+	models := registrytest.New(t)
+	for _, content := range []string{"first", "second"} {
+		_, err := models.Register(t.Context(), "churn", registrytest.Bundle(t, content), nil)
+		require.NoError(t, err)
+	}
+	require.NoError(t, promoteNewest(t.Context(), models, "churn"))
+	registrytest.RequireChampion(t, models, "churn", 2)
+}
