@@ -114,7 +114,8 @@ func command(t *testing.T, mode string, env ...string) train.Command {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	c := train.Exec(self, "-test.run=none")
-	c.Env = append(env, childMode+"="+mode)
+	// Under the race detector a process waits a second before it exits.
+	c.Env = append(env, childMode+"="+mode, "GORACE=atexit_sleep_ms=0")
 	return c
 }
 

@@ -245,7 +245,7 @@ func badRows(t *testing.T, trainer train.Trainer) {
 }
 
 func smallJobs(t *testing.T, trainer train.Trainer) {
-	for rows := 1; rows <= 24; rows++ {
+	for _, rows := range []int{1, 2, 3, 4, 9, 10, 11, 19, 20, 21} {
 		b, err := trainer.Fit(t.Context(), NewJob(t, rows, 3))
 		require.Equal(t, err != nil, b == nil, "%d rows", rows)
 		if b != nil {
