@@ -9,10 +9,11 @@ import (
 
 // The kinds of error that this package returns; test with errors.Is.
 var (
-	ErrNotFound = fault.NotFound
-	ErrConflict = fault.Conflict
-	ErrInvalid  = fault.Invalid
-	ErrClosed   = fault.Closed
+	ErrNotFound    = fault.NotFound
+	ErrConflict    = fault.Conflict
+	ErrInvalid     = fault.Invalid
+	ErrClosed      = fault.Closed
+	ErrUnsupported = fault.Unsupported
 )
 
 // Stage is how far a retraining has come.
@@ -55,20 +56,23 @@ type Verdict struct {
 
 // Retraining is one attempt to replace the champion.
 type Retraining struct {
-	ID         string // "<model>/<number>"; the id of its workflow too
-	Model      string
-	Number     int64 // 1, 2, 3 … within the model; 0 is the first fit
-	Causes     []Cause
-	Stage      Stage
-	Step       int   // which canary share
-	Champion   int64 // the version it would replace
-	Version    int64 // registered challenger; 0 before
-	RunID      string
-	Verdicts   []Verdict
-	StartedAt  time.Time
-	StageSince time.Time // when the present stage began
-	EndedAt    time.Time // zero until final
-	Error      string
+	ID            string // "<model>/<number>"; the id of its workflow too
+	Model         string
+	Number        int64 // 1, 2, 3 … within the model; 0 is the first fit
+	Causes        []Cause
+	Stage         Stage
+	Step          int   // which canary share
+	Champion      int64 // the version it would replace
+	Version       int64 // registered challenger; 0 before
+	RunID         string
+	Verdicts      []Verdict
+	Holdout       map[string]float64 // the challenger's metrics on the held-out rows
+	StartedAt     time.Time
+	StageSince    time.Time // when the present stage began
+	LabelSeq      int64     // the last label known when the present stage began
+	PredictionSeq int64     // the last prediction logged by then
+	EndedAt       time.Time // zero until final
+	Error         string
 }
 
 // State is where a model's loop stands between steps.

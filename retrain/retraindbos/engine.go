@@ -40,6 +40,7 @@ type Options struct {
 // Engine runs workflows on DBOS Transact. It is safe for concurrent use.
 type Engine struct {
 	db      *sql.DB
+	dialect Dialect
 	options Options
 
 	mu        sync.Mutex
@@ -51,12 +52,9 @@ type Engine struct {
 var _ retrain.Engine = (*Engine)(nil)
 
 // New returns an engine that keeps its tables (DBOS's own) in db. It does no
-// I/O; Launch creates the tables. Errors: Unsupported for another dialect.
-func New(db *sql.DB, dialect Dialect, o *Options) (*Engine, error) {
-	if dialect != SQLite {
-		return nil, fault.Errorf(fault.Unsupported, "retraindbos: dialect %q: want %q", dialect, SQLite)
-	}
-	e := &Engine{db: db, workflows: make(map[string]retrain.Workflow)}
+// I/O; Launch creates the tables.
+func New(db *sql.DB, dialect Dialect, o *Options) *Engine {
+	e := &Engine{db: db, dialect: dialect, workflows: make(map[string]retrain.Workflow)}
 	if o != nil {
 		e.options = *o
 	}
@@ -69,7 +67,7 @@ func New(db *sql.DB, dialect Dialect, o *Options) (*Engine, error) {
 	if e.options.Logger == nil {
 		e.options.Logger = slog.New(slog.DiscardHandler)
 	}
-	return e, nil
+	return e
 }
 
 // Register names a workflow. Errors: AlreadyExists for a name registered
@@ -88,7 +86,8 @@ func (e *Engine) Register(name string, w retrain.Workflow) error {
 }
 
 // Launch creates DBOS's tables where they are missing and resumes unfinished
-// workflows in the background. A second call is a no-op.
+// workflows in the background. A second call is a no-op. Errors: Unsupported
+// for another dialect.
 func (e *Engine) Launch(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -97,6 +96,8 @@ func (e *Engine) Launch(ctx context.Context) error {
 		return fault.Errorf(fault.Closed, "retraindbos: launch: the engine is closed")
 	case e.dbos != nil:
 		return nil
+	case e.dialect != SQLite:
+		return fault.Errorf(fault.Unsupported, "retraindbos: launch: dialect %q: want %q", e.dialect, SQLite)
 	}
 	// The workflows outlive the caller's context: only Close ends them.
 	root, err := dbos.NewContext(context.WithoutCancel(ctx), dbos.Config{

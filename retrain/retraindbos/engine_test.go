@@ -26,8 +26,7 @@ func openEngine(ctx context.Context, dir string) (*retraindbos.Engine, func(), e
 	if err != nil {
 		return nil, nil, err
 	}
-	e, err := retraindbos.New(db, dialect, nil)
-	return e, func() { _ = db.Close() }, err
+	return retraindbos.New(db, dialect, nil), func() { _ = db.Close() }, nil
 }
 
 func TestEngine(t *testing.T) {
@@ -39,8 +38,9 @@ func TestEngine(t *testing.T) {
 	})
 }
 
-func TestNewRejectsDialect(t *testing.T) {
-	_, err := retraindbos.New(nil, "oracle", nil)
+func TestLaunchRejectsDialect(t *testing.T) {
+	err := retraindbos.New(nil, "oracle", nil).Launch(t.Context())
+	require.ErrorIs(t, err, retrain.ErrUnsupported)
 	require.ErrorContains(t, err, `dialect "oracle"`)
 }
 

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mlloop/mlloop/drift"
+	"github.com/mlloop/mlloop/registry"
+	"github.com/mlloop/mlloop/retrain"
+)
+
+// checkState refuses a state folder that another seed was begun in: its rows
+// cannot be continued.
+func checkState(o options) error {
+	path := filepath.Join(o.dir, "settings.json")
+	want, err := json.Marshal(map[string]uint64{"seed": o.seed})
+	if err != nil {
+		return err
+	}
+	have, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return errors.Join(os.WriteFile(path+".new", want, 0o644), os.Rename(path+".new", path))
+	}
+	if err != nil {
+		return err
+	}
+	if string(have) != string(want) {
+		return fmt.Errorf("%s was begun with %s, this is %s: give the same -seed, or another -dir", o.dir, have, want)
+	}
+	return nil
+}
+
+// fortnights are the answers of the densest calendar, computed beside the replay.
+type fortnights struct {
+	hits []bool
+	err  error
+}
+
+func startBaselines(ctx context.Context, m *market, seed uint64, end int) <-chan fortnights {
+	done := make(chan fortnights, 1)
+	go func() {
+		hits, err := calendar(ctx, m, seed, end, m.everyFortnight(end))
+		done <- fortnights{hits, err}
+	}()
+	return done
+}
+
+// gather computes the figures from what is stored.
+func gather(ctx context.Context, m *market, loop *retrain.Loop, stores *retrain.Stores, seed uint64, end int, baselines <-chan fortnights) (figures, error) {
+	f := figures{Rows: end - m.history}
+	own := &watcher{market: m, log: stores.Serve}
+	if err := own.readPredictions(ctx); err != nil {
+		return f, err
+	}
+	if err := f.count(ctx, loop, stores); err != nil {
+		return f, err
+	}
+	first, _, err := registry.New(stores.Registry, stores.Artifacts, nil).Load(ctx, registry.VersionRef(model, 1))
+	if err != nil {
+		return f, err
+	}
+	frozen, err := answers(ctx, first, m, m.history, end)
+	if err != nil {
+		return f, err
+	}
+	byCalendar, err := calendar(ctx, m, seed, end, m.evenly(f.Retrains, end))
+	if err != nil {
+		return f, err
+	}
+	fortnight := <-baselines
+	if fortnight.err != nil {
+		return f, fortnight.err
+	}
+	f.fits = len(m.everyFortnight(end))
+	f.FrozenAccuracy, f.LoopAccuracy, f.CalendarAccuracy = share(frozen), share(own.hits), share(byCalendar)
+	f.FortnightAccuracy, f.YesterdayAccuracy = share(fortnight.hits), share(yesterday(m, end))
+	f.LoopMinusCalendarLow, f.LoopMinusCalendarHigh = weeklyInterval(own.hits, byCalendar, seed)
+	return f, nil
+}
+
+// count reads the loop's own records.
+func (f *figures) count(ctx context.Context, loop *retrain.Loop, stores *retrain.Stores) error {
+	counts, err := stores.Serve.Counts(ctx, model)
+	if err != nil {
+		return err
+	}
+	f.PredictionsLogged, f.LabelsJoined = counts.Predictions, counts.Labels
+	retrainings, err := loop.Retrainings(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range retrainings {
+		if r.Champion == 0 {
+			continue // the first fit
+		}
+		f.Retrains++
+		switch r.Stage {
+		case retrain.Promoted:
+			f.Promotions++
+		case retrain.Rejected, retrain.Failed:
+			f.Rejections++
+		case retrain.RolledBack:
+			f.Rollbacks++
+		}
+	}
+	alerts, err := stores.Drift.Alerts(ctx, model, false)
+	if err != nil {
+		return err
+	}
+	f.Alerts, f.FirstWideningAlertRows = len(alerts), -1
+	for i := len(alerts) - 1; i >= 0; i-- { // to the first
+		rows := int(alerts[i].FiredAt.Sub(rowTime(widening)) / halfHour)
+		if rows < 0 {
+			f.AlertsBeforeWidening++
+		}
+		if namesWidening(alerts[i]) {
+			f.FirstWideningAlertRows = rows
+		}
+	}
+	return nil
+}
+
+func namesWidening(a drift.Alert) bool {
+	for _, c := range a.Columns {
+		if strings.Contains("feat_4 feat_5 feat_6", c.Column) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"time"
+
+	"github.com/mlloop/mlloop/drift"
+	"github.com/mlloop/mlloop/retrain"
+	"github.com/mlloop/mlloop/train"
+	"github.com/mlloop/mlloop/train/feature"
+)
+
+const (
+	model       = "electricity"
+	day         = 24 * time.Hour
+	windowRows  = 4356 // a model is fitted on the latest 90 days and 18 hours of labels
+	monitorRows = 336  // a week is compared with the reference
+)
+
+// trainer is the one kind of model, for the loop and for every calendar that it
+// is compared with. What matters on rows 0..8,711 is that the learning rate
+// falls and that the newest rows are not lost to validation: the epoch is
+// chosen on the latest twentieth, then all rows are fitted for as many.
+func trainer() train.Trainer {
+	return train.MLP{
+		Hidden: []int{32, 16}, Epochs: 8, Batch: 64, LearningRate: 0.01, Decay: 0.75, WeightDecay: 0.1,
+		Patience: 4, Validation: 0.05, Refit: true,
+	}
+}
+
+func features() feature.Pipeline { return feature.Pipeline{feature.Standardize()} }
+
+// configure is the whole loop. The rules behind the numbers know rows 0..8,711
+// only; the README of this example says how each was come by.
+func configure(m *market, stores *retrain.Stores, c *clock, seed uint64) retrain.Config {
+	return retrain.Config{
+		Model: model, Stores: stores, Data: latestWindow(m),
+		Time: timeColumn, Label: labelColumn, LabelDelay: labelDelay * halfHour, Inputs: inputs,
+		Features: features(), Trainer: trainer(),
+		Holdout:  3 * day,
+		Gates:    []retrain.Gate{retrain.SmokeTest(), retrain.NotWorse("accuracy", 0.10)},
+		Triggers: []retrain.Trigger{retrain.OnDrift(), retrain.OnDecay("accuracy", 0.10), retrain.Every(28 * day)},
+		Policy:   retrain.Policy{Cooldown: 14 * day, Per: 29 * day},
+		Rollout:  retrain.Rollout{Shadow: day, Margin: 0.15, Shares: []float64{0.25}, Bake: day, Harm: 0.15},
+		Drift:    &drift.Options{Window: monitorRows},
+		Seed:     seed, Now: c.now,
+	}
+}

@@ -1,0 +1,169 @@
+package retrain_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlloop/mlloop/registry"
+	"github.com/mlloop/mlloop/registry/bundle"
+	"github.com/mlloop/mlloop/retrain"
+	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/train"
+	"github.com/mlloop/mlloop/train/frame"
+)
+
+// TestLoopRecoversFromConceptChange turns the concept round and checks that
+// the loop, on its own, comes back from nearly always wrong to nearly always right.
+func TestLoopRecoversFromConceptChange(t *testing.T) {
+	const flip = 30 * rowsADay
+	w := newWorld(t, newStream(t, 70*rowsADay, flip), func(c *retrain.Config) {
+		c.Triggers = []retrain.Trigger{retrain.OnDecay("accuracy", 0.1), retrain.OnDrift()}
+		c.Policy = retrain.Policy{Cooldown: 5 * 24 * time.Hour}
+	})
+	w.start(20 * rowsADay)
+	w.run(70 * rowsADay)
+	require.Greater(t, w.accuracy(20*rowsADay, flip), 0.85, "before the change")
+	require.Less(t, w.accuracy(flip, flip+2*rowsADay), 0.3, "right after it")
+	require.Greater(t, w.accuracy(62*rowsADay, 70*rowsADay), 0.85, "in the end")
+	require.Subset(t, w.kinds(), []string{"promoted", "alert.fired", "retrain.started", "gate", "shadow", "canary"})
+
+	champion, err := w.stores.Registry.Alias(t.Context(), "churn", registry.Champion)
+	require.NoError(t, err)
+	require.Greater(t, champion.Version, int64(1))
+	promoted := w.retrainings()[len(w.retrainings())-1]
+	if promoted.Stage != retrain.Promoted {
+		promoted = w.retrainings()[len(w.retrainings())-2]
+	}
+	v, err := w.stores.Registry.Version(t.Context(), "churn", promoted.Version)
+	require.NoError(t, err)
+	require.Equal(t, promoted.RunID, v.Lineage.RunID, "a version knows its run")
+	run, err := w.stores.Tracking.Run(t.Context(), promoted.RunID)
+	require.NoError(t, err)
+	require.Contains(t, run.Metrics, "holdout_accuracy")
+	require.Contains(t, run.Metrics, "champion_holdout_accuracy")
+}
+
+// TestStageOrder follows one retraining, asked for by hand, through its stages.
+func TestStageOrder(t *testing.T) {
+	w := newWorld(t, newStream(t, 40*rowsADay, 1<<30), nil)
+	w.start(20 * rowsADay)
+	w.run(25 * rowsADay)
+	require.NoError(t, w.loop.Retrain(t.Context(), "a person asked"))
+	w.run(32 * rowsADay)
+	require.Equal(t, []string{
+		"promoted", "retrain.started", "gate", "gate", "shadow", "shadow", "canary", "canary", "canary", "canary", "promoted",
+	}, w.kinds())
+	last := w.retrainings()[1]
+	require.Equal(t, retrain.Promoted, last.Stage)
+	require.Equal(t, at(25*rowsADay), last.StartedAt)
+	require.Equal(t, at(29*rowsADay), last.EndedAt, "a day of shadow, a day for its labels, two days of canary")
+	require.Equal(t, []retrain.Cause{{Trigger: "manual", Detail: "a person asked"}}, last.Causes)
+
+	counts, err := w.stores.Serve.Counts(t.Context(), "churn")
+	require.NoError(t, err)
+	require.EqualValues(t, 2*rowsADay, counts.Shadow, "the shadow was asked for as long as it ran")
+	canaries, err := w.stores.Serve.Predictions(t.Context(), serve.PredictionQuery{Model: "churn", Variants: []serve.Variant{serve.Canary}})
+	require.NoError(t, err)
+	require.NotEmpty(t, canaries)
+	for _, p := range canaries {
+		require.Equal(t, last.Version, p.Version)
+	}
+	route, err := w.stores.Serve.Route(t.Context(), "churn")
+	require.NoError(t, err)
+	require.Equal(t, last.Version, route.Primary)
+	require.Zero(t, route.Canary)
+	require.Zero(t, route.Shadow)
+}
+
+// constant is a Trainer whose models always answer the same class.
+type constant struct {
+	inner train.Trainer
+	class int
+	from  uint64 // first seed that it spoils
+}
+
+func (c constant) Fit(ctx context.Context, job train.Job) (*bundle.Bundle, error) {
+	if job.Seed < c.from {
+		return c.inner.Fit(ctx, job)
+	}
+	labels := make([]frame.Value, job.Data.NumRows())
+	for i := range labels {
+		labels[i] = frame.IntValue(int64(c.class))
+	}
+	labels[0], labels[1] = frame.IntValue(int64(1-c.class)), frame.IntValue(int64(1-c.class)) // two classes there must be
+	spoilt, err := job.Data.Drop(job.Label)
+	if err != nil {
+		return nil, err
+	}
+	job.Data, err = spoilt.WithColumn(frame.Field{Name: job.Label, Kind: frame.Int64}, labels)
+	if err != nil {
+		return nil, err
+	}
+	return c.inner.Fit(ctx, job)
+}
+
+func withBadChallengers(c *retrain.Config) {
+	c.Trainer = constant{inner: c.Trainer, class: 1, from: c.Seed + 1}
+	c.Triggers = []retrain.Trigger{retrain.Every(4 * 24 * time.Hour)}
+}
+
+func TestGateRejects(t *testing.T) {
+	w := newWorld(t, newStream(t, 40*rowsADay, 1<<30), withBadChallengers)
+	w.start(20 * rowsADay)
+	w.run(25 * rowsADay)
+	last := w.retrainings()[1]
+	require.Equal(t, retrain.Rejected, last.Stage)
+	require.Zero(t, last.Version, "what a gate rejects is not registered")
+	require.False(t, last.Verdicts[0].Pass)
+	require.Less(t, last.Verdicts[0].High, 0.0, "the interval tells how bad it is")
+	requireChampion(t, w, 1)
+}
+
+func TestShadowRejects(t *testing.T) {
+	w := newWorld(t, newStream(t, 40*rowsADay, 1<<30), func(c *retrain.Config) {
+		withBadChallengers(c)
+		c.Gates = nil
+	})
+	w.start(20 * rowsADay)
+	w.run(27 * rowsADay)
+	last := w.retrainings()[1]
+	require.Equal(t, retrain.Rejected, last.Stage)
+	require.Equal(t, registry.Rejected, versionState(t, w, last.Version))
+	requireChampion(t, w, 1)
+	require.Greater(t, w.accuracy(20*rowsADay, 27*rowsADay), 0.85, "no caller saw the shadow's answers")
+}
+
+func TestCanaryRollsBack(t *testing.T) {
+	w := newWorld(t, newStream(t, 40*rowsADay, 1<<30), func(c *retrain.Config) {
+		withBadChallengers(c)
+		c.Gates = nil
+		c.Rollout.Margin = 1 // a blind shadow
+		c.Rollout.Shares, c.Rollout.Bake = []float64{0.5}, 3*24*time.Hour
+	})
+	w.start(20 * rowsADay)
+	w.run(32 * rowsADay)
+	last := w.retrainings()[1]
+	require.Equal(t, retrain.RolledBack, last.Stage)
+	require.Equal(t, registry.Rejected, versionState(t, w, last.Version))
+	requireChampion(t, w, 1)
+	route, err := w.stores.Serve.Route(t.Context(), "churn")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, route.Primary)
+}
+
+func requireChampion(t *testing.T, w *world, version int64) {
+	t.Helper()
+	alias, err := w.stores.Registry.Alias(t.Context(), "churn", registry.Champion)
+	require.NoError(t, err)
+	require.Equal(t, version, alias.Version)
+}
+
+func versionState(t *testing.T, w *world, version int64) registry.State {
+	t.Helper()
+	v, err := w.stores.Registry.Version(t.Context(), "churn", version)
+	require.NoError(t, err)
+	return v.State
+}

@@ -1,0 +1,145 @@
+package retrain
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/train/frame"
+)
+
+// Ago as an argument of Query stands for the time that much before the step,
+// in UTC.
+type Ago time.Duration
+
+// AgoMilli is Ago for columns that hold milliseconds since 1970.
+type AgoMilli time.Duration
+
+// maxQueryRows bounds what a query may return, so that a forgotten WHERE does
+// not fill the service's memory.
+const maxQueryRows = 10_000_000
+
+// Query is the Source that reads the service's own database. Arguments of type
+// Ago and AgoMilli are filled in from the time of the step. Columns become
+// Float64, Int64, Bool, String or Time by the Go types the driver returns;
+// a column with integers and floats becomes Float64.
+func Query(db *sql.DB, query string, args ...any) Source {
+	return SourceFunc(func(ctx context.Context, now time.Time) (*frame.Table, error) {
+		filled := make([]any, len(args))
+		for i, a := range args {
+			switch d := a.(type) {
+			case Ago:
+				filled[i] = now.Add(-time.Duration(d)).UTC()
+			case AgoMilli:
+				filled[i] = now.Add(-time.Duration(d)).UnixMilli()
+			default:
+				filled[i] = a
+			}
+		}
+		t, err := readQuery(ctx, db, query, filled)
+		if err != nil {
+			return nil, fmt.Errorf("query training rows: %w", err)
+		}
+		return t, nil
+	})
+}
+
+func readQuery(ctx context.Context, db *sql.DB, query string, args []any) (*frame.Table, error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	names, err := rows.Columns()
+	if err != nil {
+		return nil, err
+	}
+	var records []frame.Row
+	cells := make([]any, len(names))
+	targets := make([]any, len(names))
+	for i := range cells {
+		targets[i] = &cells[i]
+	}
+	for rows.Next() {
+		if len(records) == maxQueryRows {
+			return nil, fault.Errorf(fault.Invalid, "more than %d rows: narrow the query", maxQueryRows)
+		}
+		if err := rows.Scan(targets...); err != nil {
+			return nil, err
+		}
+		values, err := cellValues(names, cells)
+		if err != nil {
+			return nil, fmt.Errorf("row %d: %w", len(records)+1, err)
+		}
+		records = append(records, frame.Row{Values: values})
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return unifyKinds(names, records)
+}
+
+func cellValues(names []string, cells []any) ([]frame.Value, error) {
+	values := make([]frame.Value, len(cells))
+	for i, cell := range cells {
+		switch v := cell.(type) {
+		case nil:
+		case float64:
+			values[i] = frame.FloatValue(v)
+		case int64:
+			values[i] = frame.IntValue(v)
+		case bool:
+			values[i] = frame.BoolValue(v)
+		case string:
+			values[i] = frame.StringValue(v)
+		case []byte:
+			values[i] = frame.StringValue(string(v))
+		case time.Time:
+			values[i] = frame.TimeValue(v.UnixMilli())
+		default:
+			return nil, fault.Errorf(fault.Unsupported, "column %q: a %T cannot be learned from: cast it in the query", names[i], cell)
+		}
+	}
+	return values, nil
+}
+
+// unifyKinds gives each column one kind, widening integers where a column
+// holds floats too, and builds the table.
+func unifyKinds(names []string, records []frame.Row) (*frame.Table, error) {
+	schema := make(frame.Schema, len(names))
+	for i, name := range names {
+		schema[i] = frame.Field{Name: name}
+	}
+	for n, r := range records {
+		for i, v := range r.Values {
+			kind := schema[i].Kind
+			switch {
+			case v.IsNull() || v.Kind() == kind:
+			case kind == frame.Null:
+				schema[i].Kind = v.Kind()
+			case isNumber(kind) && isNumber(v.Kind()):
+				schema[i].Kind = frame.Float64
+			default:
+				return nil, fault.Errorf(fault.Invalid, "column %q: row %d has a %s, rows before it a %s: cast it in the query", names[i], n+1, v.Kind(), kind)
+			}
+		}
+	}
+	for i := range schema {
+		if schema[i].Kind == frame.Null {
+			schema[i].Kind = frame.Float64 // no value at all: a column of nulls
+		}
+	}
+	for n := range records {
+		records[n].Schema = schema
+		for i, v := range records[n].Values {
+			if v.Kind() == frame.Int64 && schema[i].Kind == frame.Float64 {
+				records[n].Values[i] = frame.FloatValue(v.Float())
+			}
+		}
+	}
+	return frame.FromRows(schema, records)
+}
+
+func isNumber(k frame.Kind) bool { return k == frame.Float64 || k == frame.Int64 }

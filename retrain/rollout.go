@@ -1,0 +1,59 @@
+package retrain
+
+import (
+	"time"
+
+	"github.com/mlloop/mlloop/internal/fault"
+)
+
+// Rollout says how a challenger that passed the gates reaches production.
+type Rollout struct {
+	// Shadow is how long the challenger is asked beside the champion. It is then
+	// judged, once the labels of that time have come, on the rows both answered.
+	Shadow time.Duration
+	// Metric and Margin judge the shadow as NotWorse does. "": accuracy.
+	Metric string
+	Margin float64
+	// Shares are the parts of the keys that the canary answers, one stage each,
+	// rising, each in (0, 1). None: promotion follows the shadow at once.
+	Shares []float64
+	// Bake is how long each share lasts.
+	Bake time.Duration
+	// Harm is how much worse than the champion's the canary's metric must be shown
+	// to be, by the whole of its interval, for a roll-back. A canary without a
+	// single answer is rolled back too. 0: 0.05.
+	Harm float64
+}
+
+const defaultHarm = 0.05
+
+// ShadowThenCanary returns the rollout of one day in shadow, then one day at
+// each share of the keys; a last share of 1 stands for the promotion itself.
+func ShadowThenCanary(shares ...float64) Rollout {
+	if n := len(shares); n > 0 && shares[n-1] == 1 {
+		shares = shares[:n-1]
+	}
+	return Rollout{Shadow: 24 * time.Hour, Shares: shares, Bake: 24 * time.Hour}
+}
+
+func (r Rollout) withDefaults() Rollout {
+	if r.Metric == "" {
+		r.Metric = "accuracy"
+	}
+	if r.Harm == 0 {
+		r.Harm = defaultHarm
+	}
+	return r
+}
+
+func (r Rollout) check(p *fault.Problems) {
+	if r.Shadow < 0 || r.Bake < 0 {
+		p.Addf("Rollout: Shadow and Bake must not be negative")
+	}
+	for i, s := range r.Shares {
+		if !(s > 0 && s < 1) || (i > 0 && s <= r.Shares[i-1]) {
+			p.Addf("Rollout: Shares %v: want rising shares between 0 and 1", r.Shares)
+			break
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package retrain
+
+import (
+	"context"
+	"errors"
+
+	"github.com/mlloop/mlloop/drift"
+	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/registry"
+	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/tracking"
+	"github.com/mlloop/mlloop/tracking/artifact"
+)
+
+// Stores is all that a loop keeps, and the engine that runs its workflows.
+// retrainsql.Open puts all of it on one database, retraintest.NewStores in memory.
+type Stores struct {
+	Tracking  tracking.Store
+	Artifacts artifact.Store
+	Registry  registry.Store
+	Serve     serve.Store
+	Drift     drift.Store
+	Retrain   Store
+	Engine    Engine
+
+	// Release, when not nil, is called last by Close: it frees what the stores share.
+	Release func() error
+}
+
+// Close closes the engine, then every store.
+func (s *Stores) Close(ctx context.Context) error {
+	errs := []error{s.Engine.Close(ctx), s.Retrain.Close(), s.Drift.Close(), s.Serve.Close(), s.Registry.Close(), s.Tracking.Close()}
+	if s.Release != nil {
+		errs = append(errs, s.Release())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Stores) check(p *fault.Problems) {
+	if s == nil {
+		p.Addf("Stores is nil: use retrainsql.Open or retraintest.NewStores")
+		return
+	}
+	for name, missing := range map[string]bool{
+		"Tracking": s.Tracking == nil, "Artifacts": s.Artifacts == nil, "Registry": s.Registry == nil,
+		"Serve": s.Serve == nil, "Drift": s.Drift == nil, "Retrain": s.Retrain == nil, "Engine": s.Engine == nil,
+	} {
+		if missing {
+			p.Addf("Stores.%s is nil", name)
+		}
+	}
+}

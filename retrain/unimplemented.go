@@ -1,0 +1,42 @@
+package retrain
+
+import (
+	"context"
+
+	"github.com/mlloop/mlloop/internal/fault"
+)
+
+// UnimplementedStore answers every call with an Unsupported error. Backends
+// embed it, so that a method that is added to Store does not break them.
+type UnimplementedStore struct{}
+
+var errUnimplemented = fault.Errorf(fault.Unsupported, "the store does not support this call")
+
+// PutRetraining implements Store.
+func (UnimplementedStore) PutRetraining(context.Context, Retraining) error { return errUnimplemented }
+
+// Retrainings implements Store.
+func (UnimplementedStore) Retrainings(context.Context, string) ([]Retraining, error) {
+	return nil, errUnimplemented
+}
+
+// AppendEvent implements Store.
+func (UnimplementedStore) AppendEvent(context.Context, Event) error { return errUnimplemented }
+
+// Events implements Store.
+func (UnimplementedStore) Events(context.Context, string, int64) ([]Event, error) {
+	return nil, errUnimplemented
+}
+
+// PutState implements Store.
+func (UnimplementedStore) PutState(context.Context, State) error { return errUnimplemented }
+
+// State implements Store.
+func (UnimplementedStore) State(context.Context, string) (State, error) {
+	return State{}, errUnimplemented
+}
+
+// Close implements Store.
+func (UnimplementedStore) Close() error { return nil }
+
+func (UnimplementedStore) mustEmbedUnimplementedStore() {}
