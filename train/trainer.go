@@ -65,7 +65,7 @@ func (j Job) profileWindow() int {
 	return max(5, min(336, j.Data.NumRows()/8))
 }
 
-// check reports everything that is wrong with the job but its rows.
+// check reports everything that is wrong with the job but the values in its rows.
 func (j Job) check() error {
 	var problems fault.Problems
 	if j.Now.IsZero() {
@@ -98,8 +98,8 @@ func (j Job) check() error {
 		}
 		seen[name] = true
 	}
-	if j.ProfileWindow < 0 {
-		problems.Addf("ProfileWindow is %d", j.ProfileWindow)
+	if rows, window := j.Data.NumRows(), j.profileWindow(); window < 1 || rows < 2*window {
+		problems.Addf("%d rows are fewer than two profile windows of %d", rows, window)
 	}
 	return problems.Err()
 }

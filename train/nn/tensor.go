@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/chewxy/hm"
@@ -81,7 +82,7 @@ func (t *Tensor) Dtype() tensor.Dtype { return tensor.Float32 }
 func (t *Tensor) Type() hm.Type { return rankType(len(t.shape)) }
 
 // Uintptr returns the address of the first element.
-func (t *Tensor) Uintptr() uintptr { return addressOf(t.data) }
+func (t *Tensor) Uintptr() uintptr { return reflect.ValueOf(t.data).Pointer() }
 
 // MemSize returns the bytes that the elements take.
 func (t *Tensor) MemSize() uintptr { return uintptr(len(t.data)) * 4 }
