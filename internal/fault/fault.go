@@ -87,3 +87,13 @@ func (p Problems) Err() error {
 	}
 	return Errorf(Invalid, "%s", strings.Join(p, "; "))
 }
+
+// Named returns the kind whose text is name, or nil: what a stored error was.
+func Named(name string) error {
+	for _, k := range kinds {
+		if k.Error() == name {
+			return k
+		}
+	}
+	return nil
+}
