@@ -22,5 +22,6 @@
 // Grad differentiates them and its own tape machine runs them. Each operation
 // keeps the buffer of its result, so a step allocates no arrays. All of it runs
 // on one core and in one order: the same input gives the same bits on the same
-// machine. Panics, gorgonia's included, come back as errors.
+// machine. A panic inside an operation, or in gorgonia while it builds a graph,
+// comes back as an error.
 package nn

@@ -26,9 +26,9 @@ type Network struct {
 	classes       int
 }
 
-// NewNetwork compiles the classifier for batches of up to the given number of
-// rows. Errors: Invalid for a classifier that does not pass its Check and for
-// a batch below 1.
+// NewNetwork compiles the classifier and sets memory aside for batches of the
+// given number of rows; a batch may have fewer or more. Errors: Invalid for a
+// classifier that does not pass its Check and for a batch below 1.
 func NewNetwork(c *model.Classifier, batch int) (*Network, error) {
 	n, err := newNetwork(c, batch)
 	if err != nil {
