@@ -36,15 +36,7 @@ func (s numericStep) apply(x float64) float64 {
 	return (x - s.mean) / s.std
 }
 
-// width returns how many numbers the column becomes.
-func (c *column) width() int {
-	if c.categories != nil {
-		return len(c.categories)
-	}
-	return 1
-}
-
-// fault is why a value cannot be transformed; the text is made off the fast path.
+// problem is why a value cannot be transformed; the text is made off the fast path.
 type problem uint8
 
 const (

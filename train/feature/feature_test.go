@@ -135,8 +135,8 @@ func TestNoLeakageFromLaterRows(t *testing.T) {
 	past := mixedRows(rng, 80, 4)
 	var want []byte
 	for range 10 {
-		future := mixedRows(rng, 200, 9)
-		whole := table(t, mixed, append(slices.Clone(past), future...))
+		later := mixedRows(rng, 200, 9)
+		whole := table(t, mixed, append(slices.Clone(past), later...))
 		train, _, err := whole.SplitAt(len(past))
 		require.NoError(t, err)
 		got, err := fit(t, mixedPipeline, train, mixedInputs...).Marshal()

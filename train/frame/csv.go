@@ -59,12 +59,13 @@ func (o *CSVOptions) withDefaults() (CSVOptions, error) {
 // byte-order mark is skipped; unpack a gzip file first.
 //
 // Numbers are decimal, bools true or false (with a Schema also 1 or 0), times
-// RFC 3339 or "2006-01-02 15:04:05" or "2006-01-02", in UTC where they name no
-// zone, cut to milliseconds (with a Schema also milliseconds since 1970).
-// Spaces around them do not count.
+// RFC 3339, with a space for the T, without seconds or without a time of day as
+// well, in UTC where they name no zone, cut to milliseconds (with a Schema also
+// milliseconds since 1970). Spaces around them do not count.
 //
-// Memory stays near the size of the data: the text of a column that is being
-// inferred is held once, in Arrow's form, until its kind is known.
+// The file is read as a stream. Besides the table itself only the text of the
+// columns being inferred is held, once and in Arrow's form, until their kinds
+// are known; with a Schema, none.
 //
 // Errors: Invalid for a missing, repeated or nameless column, a line of another
 // length than the header, a value that is not of its column's kind, a stray or
@@ -259,7 +260,7 @@ func (c *csvReader) readError(err error) error {
 	var limit *csvLimitError
 	switch {
 	case errors.As(err, &limit):
-		return fault.Errorf(fault.Invalid, "after line %d: %s", c.rows+1, limit)
+		return fault.Errorf(fault.Invalid, "after %d rows: %s", c.rows, limit)
 	case errors.As(err, &parse) && errors.Is(err, csv.ErrQuote):
 		return fault.Errorf(fault.Invalid, "line %d, byte %d: a quote is missing or stands alone in the field that starts in line %d; double a quote inside a quoted field, and see whether the file is truncated",
 			parse.Line, parse.Column, parse.StartLine)

@@ -205,7 +205,10 @@ func trim(s string) string {
 
 // timeLayouts are tried in order; fractions of a second are read by all that
 // have seconds.
-var timeLayouts = [...]string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, time.DateOnly, "2006-01-02 15:04:05Z07:00"}
+var timeLayouts = [...]string{
+	time.RFC3339, "2006-01-02T15:04:05", time.DateTime, time.DateOnly,
+	"2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02 15:04:05Z07:00",
+}
 
 // parseTimeText reads a time as people write it, as milliseconds since 1970.
 func parseTimeText(s string) (int64, bool) {

@@ -7,8 +7,8 @@ import (
 	"github.com/mlloop/mlloop/internal/fault"
 )
 
-// SplitAt returns the rows before row and those from it on: the past and the
-// future of a table in the order of time. Neither part is copied. Errors:
+// SplitAt returns the rows before row and those from it on: the earlier and the
+// later ones of a table in the order of time. Neither part is copied. Errors:
 // Invalid unless both parts hold at least one row.
 func (t *Table) SplitAt(row int) (before, after *Table, err error) {
 	if row <= 0 || row >= t.rows {

@@ -132,8 +132,8 @@ func (v Value) Text() string {
 	return ""
 }
 
-// ParseValue reads what Text wrote as a value of the kind; a Time also from RFC
-// 3339 or "2006-01-02 15:04:05" or "2006-01-02", in UTC where no zone is named.
+// ParseValue reads what Text wrote as a value of the kind; a Time also in the
+// forms that ReadCSV takes.
 // The empty text is null for every kind but String. Errors: Invalid.
 func ParseValue(kind Kind, text string) (Value, error) {
 	if text == "" && kind != String {
