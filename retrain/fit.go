@@ -31,10 +31,16 @@ type fitInput struct {
 
 // fitOutput is what a fit came to.
 type fitOutput struct {
-	RunID    string             `json:"run_id"`
-	Holdout  map[string]float64 `json:"holdout,omitempty"`
-	Verdicts []Verdict          `json:"verdicts,omitempty"`
-	Version  int64              `json:"version,omitempty"` // 0: a gate said no
+	RunID    string     `json:"run_id"`
+	Holdout  evaluation `json:"holdout"`
+	Verdicts []Verdict  `json:"verdicts,omitempty"`
+	Version  int64      `json:"version,omitempty"` // 0: a gate said no
+}
+
+// evaluation is how a challenger did on rows that it was not fitted on.
+type evaluation struct {
+	Metrics map[string]float64 `json:"metrics,omitempty"`
+	Errors  []float64          `json:"errors,omitempty"` // row by row: 1 where it was wrong; none where only the trainer knows
 }
 
 // step runs fn as a durable step with a JSON result.
@@ -75,12 +81,12 @@ func (l *Loop) fit(ctx context.Context, steps Steps, input []byte) ([]byte, erro
 		return nil, err
 	}
 	if in.Champion == 0 {
-		out.Holdout, err = step(ctx, steps, "evaluate", func(ctx context.Context) (map[string]float64, error) { return l.ownEvaluation(ctx, in, digest) })
+		out.Holdout, err = step(ctx, steps, "evaluate", func(ctx context.Context) (evaluation, error) { return l.ownEvaluation(ctx, in, digest) })
 		if err != nil {
 			return nil, err
 		}
 	} else {
-		out.Holdout, err = step(ctx, steps, "evaluate", func(ctx context.Context) (map[string]float64, error) { return l.evaluate(ctx, in, out.RunID, digest) })
+		out.Holdout, err = step(ctx, steps, "evaluate", func(ctx context.Context) (evaluation, error) { return l.evaluate(ctx, in, out.RunID, digest) })
 		if err != nil {
 			return nil, err
 		}
@@ -198,19 +204,19 @@ func (l *Loop) resumeRun(ctx context.Context, runs *tracking.Client, in fitInput
 
 // evaluate scores the challenger and the champion on the held-out rows, and
 // logs both to the challenger's run.
-func (l *Loop) evaluate(ctx context.Context, in fitInput, runID, digest string) (map[string]float64, error) {
+func (l *Loop) evaluate(ctx context.Context, in fitInput, runID, digest string) (evaluation, error) {
 	c, err := l.candidate(ctx, in, digest)
 	if err != nil {
-		return nil, err
+		return evaluation{}, err
 	}
-	holdout, champion := metricValues(c.Challenger), metricValues(c.Champion)
+	holdout, champion := evaluation{metricValues(c.Challenger), wrong(c.Challenger)}, metricValues(c.Champion)
 	runs := l.runs(in.Now)
 	defer func() { _ = runs.Close(context.WithoutCancel(ctx)) }() // Finish makes all of it durable
 	run, err := l.resumeRun(ctx, runs, in, runID)
 	if err != nil || run == nil {
 		return holdout, err
 	}
-	for name, value := range holdout {
+	for name, value := range holdout.Metrics {
 		run.LogMetric("holdout_"+name, value, 0)
 	}
 	for name, value := range champion {
@@ -221,27 +227,40 @@ func (l *Loop) evaluate(ctx context.Context, in fitInput, runID, digest string) 
 
 // ownEvaluation returns what the trainer measured on the rows that it kept
 // from fitting: the first champion has no later rows to be judged on.
-func (l *Loop) ownEvaluation(ctx context.Context, in fitInput, digest string) (map[string]float64, error) {
+func (l *Loop) ownEvaluation(ctx context.Context, in fitInput, digest string) (evaluation, error) {
 	b, err := l.registry(in.Now).Get(ctx, digest)
 	if err != nil {
-		return nil, err
+		return evaluation{}, err
 	}
 	raw, err := b.ReadFile(bundle.EvaluationPart)
 	if errors.Is(err, ErrNotFound) {
-		return nil, nil // a trainer of the service's own need not evaluate
+		return evaluation{}, nil // a trainer of the service's own need not evaluate
 	}
 	if err != nil {
-		return nil, err
+		return evaluation{}, err
 	}
-	evaluation, err := metric.DecodeEvaluation(raw)
+	own, err := metric.DecodeEvaluation(raw)
 	if err != nil {
-		return nil, err
+		return evaluation{}, err
 	}
-	values := make(map[string]float64)
-	for _, r := range evaluation.Results {
-		values[r.Name] = r.Value
+	e := evaluation{Metrics: make(map[string]float64)}
+	for _, r := range own.Results {
+		e.Metrics[r.Name] = r.Value
 	}
-	return values, nil
+	return e, nil
+}
+
+// wrong returns 1 for each row whose most probable class is not its label, else 0.
+func wrong(s metric.Scores) []float64 {
+	errs := make([]float64, len(s.Labels))
+	for i, label := range s.Labels {
+		for c, p := range s.Probabilities[i*s.Classes : (i+1)*s.Classes] {
+			if best := s.Probabilities[i*s.Classes+label]; p > best || (p == best && c < label) {
+				errs[i] = 1
+			}
+		}
+	}
+	return errs
 }
 
 // metricValues computes every metric that exists for the scores: AUC, say, does

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/drift"
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/registry/bundle"
 	"github.com/mlloop/mlloop/retrain"
@@ -19,8 +20,10 @@ import (
 // the loop, on its own, comes back from nearly always wrong to nearly always right.
 func TestLoopRecoversFromConceptChange(t *testing.T) {
 	const flip = 30 * rowsADay
-	w := newWorld(t, newStream(t, 70*rowsADay, flip), func(c *retrain.Config) {
-		c.Triggers = []retrain.Trigger{retrain.OnDecay("accuracy", 0.1), retrain.OnDrift()}
+	s := newStream(t, 70*rowsADay, flip)
+	w := newWorld(t, s, func(c *retrain.Config) {
+		c.Data, c.Drift = s.recent(12), &drift.Options{WarmUp: 100}
+		c.Triggers = []retrain.Trigger{retrain.OnDecay("accuracy", 0.1), retrain.OnDrift(), retrain.Every(7 * 24 * time.Hour)}
 		c.Policy = retrain.Policy{Cooldown: 5 * 24 * time.Hour}
 	})
 	w.start(20 * rowsADay)

@@ -100,7 +100,7 @@ func (l *Loop) firstChampion(ctx context.Context, now time.Time) (int64, error) 
 		}
 		return 0, err
 	}
-	r.RunID, r.Version, r.Holdout = out.RunID, out.Version, out.Holdout
+	r.take(out)
 	return r.Version, l.enter(ctx, r.StartedAt, r, Promoted, 0, "the first fit")
 }
 
@@ -145,11 +145,7 @@ func (l *Loop) causes(ctx context.Context, now time.Time, history []Retraining) 
 		return nil, err
 	}
 	s := Situation{Now: now, Alerts: alerts, LastStart: history[len(history)-1].StartedAt, Live: l.watcher.live()}
-	for _, r := range history {
-		if r.Stage == Promoted && r.Version == l.watcher.checkpoint.Version {
-			s.Baseline = r.Holdout
-		}
-	}
+	s.Baseline = originOf(history, l.watcher.checkpoint.Version).Holdout
 	var causes []Cause
 	if l.memory.Manual != "" {
 		causes = append(causes, Cause{Trigger: "manual", Detail: l.memory.Manual})
@@ -165,6 +161,17 @@ func (l *Loop) causes(ctx context.Context, now time.Time, history []Retraining) 
 		}
 	}
 	return causes, nil
+}
+
+// originOf returns the retraining that made the version champion; the zero one
+// when it was made by hand.
+func originOf(history []Retraining, version int64) Retraining {
+	for _, r := range history {
+		if r.Stage == Promoted && r.Version == version {
+			return r
+		}
+	}
+	return Retraining{}
 }
 
 // suppress reports, once, why the policy holds a wanted retraining back.
@@ -207,8 +214,7 @@ func (l *Loop) advanceFit(ctx context.Context, now time.Time, r Retraining) erro
 		r.Error = err.Error()
 		return l.enter(ctx, now, r, Failed, 0, r.Error)
 	}
-	r.RunID, r.Holdout, r.Version = out.RunID, out.Holdout, out.Version
-	r.Verdicts = out.Verdicts
+	r.take(out)
 	for i, v := range out.Verdicts {
 		if err := l.reportVerdict(ctx, now, "gate", fmt.Sprintf("%s/gate/%d", r.ID, i), v); err != nil {
 			return err
@@ -221,6 +227,12 @@ func (l *Loop) advanceFit(ctx context.Context, now time.Time, r Retraining) erro
 		return l.enter(ctx, now, r, Shadowing, 0, "the gates passed")
 	}
 	return l.afterShadow(ctx, now, r, "the gates passed")
+}
+
+// take notes what a fit came to.
+func (r *Retraining) take(out fitOutput) {
+	r.RunID, r.Version, r.Verdicts = out.RunID, out.Version, out.Verdicts
+	r.Holdout, r.Errors = out.Holdout.Metrics, out.Holdout.Errors
 }
 
 func describeStart(r Retraining) string {

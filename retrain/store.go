@@ -67,6 +67,7 @@ type Retraining struct {
 	RunID         string
 	Verdicts      []Verdict
 	Holdout       map[string]float64 // the challenger's metrics on the held-out rows
+	Errors        []float64          // its errors there, row by row: 1 where it was wrong
 	StartedAt     time.Time
 	StageSince    time.Time // when the present stage began
 	LabelSeq      int64     // the last label known when the present stage began

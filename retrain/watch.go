@@ -158,7 +158,13 @@ func (l *Loop) newMonitor(ctx context.Context, version int64) error {
 		options = *l.config.Drift
 	}
 	options.Window = 0 // the reference's own: a short reference is calibrated for a shorter one
-	monitor, err := drift.New(drift.Config{Model: l.config.Model, Version: version, Reference: reference}, &options)
+	history, err := l.config.Stores.Retrain.Retrainings(ctx, l.config.Model)
+	if err != nil {
+		return err
+	}
+	monitor, err := drift.New(drift.Config{
+		Model: l.config.Model, Version: version, Reference: reference, Errors: originOf(history, version).Errors,
+	}, &options)
 	if err != nil {
 		return err
 	}

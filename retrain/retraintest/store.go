@@ -2,6 +2,7 @@ package retraintest
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -43,14 +44,8 @@ func (s *Store) PutRetraining(_ context.Context, r retrain.Retraining) error {
 
 // clone keeps the caller's slices and maps apart from the stored ones.
 func clone(r retrain.Retraining) retrain.Retraining {
-	r.Causes, r.Verdicts = slices.Clone(r.Causes), slices.Clone(r.Verdicts)
-	holdout := make(map[string]float64, len(r.Holdout))
-	for k, v := range r.Holdout {
-		holdout[k] = v
-	}
-	if r.Holdout != nil {
-		r.Holdout = holdout
-	}
+	r.Causes, r.Verdicts, r.Errors = slices.Clone(r.Causes), slices.Clone(r.Verdicts), slices.Clone(r.Errors)
+	r.Holdout = maps.Clone(r.Holdout)
 	return r
 }
 

@@ -48,6 +48,7 @@ func fullRetraining(model string, number int64) retrain.Retraining {
 		Champion: 3, Version: 4, RunID: "0123456789abcdef0123456789abcdef",
 		Verdicts:  []retrain.Verdict{{Gate: "g", Pass: true, Metric: "auc", Diff: .01, Low: -.02, High: .04, N: 9, Reason: "r"}},
 		Holdout:   map[string]float64{"auc": .8},
+		Errors:    []float64{0, 1, 0},
 		StartedAt: noon, StageSince: noon.Add(time.Hour), EndedAt: noon.Add(2 * time.Hour),
 		LabelSeq: 17, PredictionSeq: 19, Error: "none",
 	}
