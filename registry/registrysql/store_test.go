@@ -1,13 +1,14 @@
 package registrysql_test
 
 import (
-	"context"
 	"database/sql"
 	"path/filepath"
-	"strings"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
-	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/registry"
@@ -32,31 +33,35 @@ func TestStore(t *testing.T) {
 	registrytest.Run(t, func(t *testing.T) registry.Store { return open(t) })
 }
 
-// twoHandles spreads calls over two handles of one file, as two processes have.
-type twoHandles struct {
-	registry.Store
-	other registry.Store
-}
-
-func (s twoHandles) SetAlias(ctx context.Context, model, alias string, from, to int64, at time.Time, e registry.Event) error {
-	if to%2 == 0 {
-		return s.other.SetAlias(ctx, model, alias, from, to, at, e)
-	}
-	return s.Store.SetAlias(ctx, model, alias, from, to, at, e)
-}
-
-func (s twoHandles) CreateVersion(ctx context.Context, v registry.Version, e registry.Event) (registry.Version, error) {
-	if strings.HasSuffix(v.Digest, "1") {
-		return s.other.CreateVersion(ctx, v, e)
-	}
-	return s.Store.CreateVersion(ctx, v, e)
-}
-
+// Two handles of one file are what two processes have.
 func TestTwoHandlesOnOneFile(t *testing.T) {
-	registrytest.Run(t, func(t *testing.T) registry.Store {
-		url := "sqlite:" + filepath.Join(t.TempDir(), "r.db") + "?synchronous=normal"
-		return twoHandles{openAt(t, url), openAt(t, url)}
-	})
+	url := "sqlite:" + filepath.Join(t.TempDir(), "r.db") + "?synchronous=normal"
+	handles := []*registry.Client{
+		registry.New(openAt(t, url), artifact.Memory(), nil), registry.New(openAt(t, url), artifact.Memory(), nil),
+	}
+	var wg sync.WaitGroup
+	var promoted atomic.Int64
+	for i := range 20 {
+		wg.Go(func() {
+			models := handles[i%2]
+			v, err := models.Register(t.Context(), "m", registrytest.Bundle(t, strconv.Itoa(i)), nil)
+			if !assert.NoError(t, err) {
+				return
+			}
+			err = models.Promote(t.Context(), "m", v.Number, 0, registry.Change{})
+			if err == nil {
+				promoted.Add(1)
+			} else {
+				assert.ErrorIs(t, err, registry.ErrConflict)
+			}
+		})
+	}
+	wg.Wait()
+	require.EqualValues(t, 1, promoted.Load(), "one promotion wins")
+	versions, err := handles[0].Versions(t.Context(), "m")
+	require.NoError(t, err)
+	require.Len(t, versions, 20)
+	registrytest.RequireConsistent(t, handles[1], "m")
 }
 
 // A service's own pool has its own settings: transactions begin as readers,
