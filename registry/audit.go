@@ -13,7 +13,7 @@ import (
 )
 
 // Chain returns the hash of an event that follows one with the hash before
-// (""  for a model's first): the SHA-256, in hex, of a JSON array of before and
+// ("" for a model's first): the SHA-256, in hex, of a JSON array of before and
 // the event's fields in their order, the time as Unix milliseconds. Stores put
 // it into Event.Hash; changing, dropping or inserting an event breaks the chain.
 func Chain(before string, e Event) string {
