@@ -22,9 +22,13 @@ func (s *scanner) number() (number, error) {
 	}
 	first := s.at
 	digits := s.digits(&n)
-	if digits == 0 || (digits > 1 && s.b[first] == '0') {
+	if digits == 0 {
 		s.at = start
 		return n, s.errorf("want a number, found %s", s.found())
+	}
+	if digits > 1 && s.b[first] == '0' {
+		s.at = start
+		return n, s.errorf("a number does not begin with 0")
 	}
 	if s.at < len(s.b) && s.b[s.at] == '.' {
 		s.at++

@@ -1,0 +1,299 @@
+package servehttp
+
+import (
+	"math"
+	"strconv"
+	"sync"
+
+	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/train/frame"
+)
+
+var nan = math.NaN()
+
+// inferRequest is an inference request as it was read. It is used again for
+// later requests: its strings and slices stay, so that a client that sends the
+// same inputs again costs no memory.
+type inferRequest struct {
+	scan    scanner
+	id      string
+	key     string
+	inputs  []frame.Tensor
+	sizes   []int64 // binary_data_size of each input, -1 for one with JSON data
+	outputs []wantedOutput
+	names   []string
+	binary  bool // wish for outputs that say nothing themselves
+	wished  bool // outputs were named
+}
+
+// wantedOutput is an output that the client named.
+type wantedOutput struct {
+	name   string
+	binary bool
+	said   bool // binary was given
+}
+
+// requests holds inferRequests between uses.
+type requests struct{ pool sync.Pool }
+
+func (r *requests) get() *inferRequest {
+	if q, ok := r.pool.Get().(*inferRequest); ok {
+		return q
+	}
+	return &inferRequest{}
+}
+
+// maxKept is the size of the body up to which a request's memory is kept.
+const maxKept = 256 << 10
+
+func (r *requests) put(q *inferRequest) {
+	if len(q.scan.b) <= maxKept {
+		q.scan.b = nil
+		r.pool.Put(q)
+	}
+}
+
+// decode reads an inference request: JSON, then the binary tensors. Errors:
+// Invalid. What is wrong with one input alone is left in its Data as an error.
+func (q *inferRequest) decode(header, tensors []byte) error {
+	s := &q.scan
+	s.b, s.at = header, 0
+	q.id, q.key, q.binary, q.wished = "", "", false, false
+	q.inputs, q.sizes, q.outputs, q.names = q.inputs[:0], q.sizes[:0], q.outputs[:0], q.names[:0]
+	var seen members
+	err := s.object(func(key []byte) error {
+		switch string(key) {
+		case "id":
+			return seen.once(s, 1, func() (err error) { q.id, err = s.string(); return err })
+		case "parameters":
+			return seen.once(s, 2, q.parameters)
+		case "inputs":
+			return seen.once(s, 4, func() error { return s.array(q.input) })
+		case "outputs":
+			return seen.once(s, 8, func() error {
+				q.wished = true
+				return s.array(q.output)
+			})
+		}
+		return s.skip(0)
+	})
+	if err == nil {
+		err = s.end()
+	}
+	if err != nil {
+		return err
+	}
+	return q.readBinary(tensors)
+}
+
+// members notes which members of an object were seen, as bits.
+type members uint8
+
+// once reads a member with read. null is as good as absent; a repeated member
+// is an error, because readers of JSON differ over which one counts.
+func (m *members) once(s *scanner, bit members, read func() error) error {
+	if *m&bit != 0 {
+		return s.errorf("the member is given twice")
+	}
+	*m |= bit
+	if s.literal("null") {
+		return nil
+	}
+	return read()
+}
+
+// parameters reads the request's parameters: key, and the wish for binary outputs.
+func (q *inferRequest) parameters() error {
+	s := &q.scan
+	return s.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "key":
+			q.key, err = s.scalar()
+		case "binary_data_output":
+			q.binary, err = s.bool()
+		default:
+			err = s.skip(0)
+		}
+		return err
+	})
+}
+
+// scalar reads a string, or a number as its text.
+func (s *scanner) scalar() (string, error) {
+	if s.space() == '"' {
+		return s.string()
+	}
+	n, err := s.number()
+	if err != nil {
+		return "", s.errorf("want a string or a number, found %s", s.found())
+	}
+	return string(n.text), nil
+}
+
+// input reads one input tensor.
+func (q *inferRequest) input() error {
+	s := &q.scan
+	if len(q.inputs) < cap(q.inputs) {
+		q.inputs = q.inputs[:len(q.inputs)+1] // with what an earlier request left there
+	} else {
+		q.inputs = append(q.inputs, frame.Tensor{})
+	}
+	t := &q.inputs[len(q.inputs)-1]
+	old := t.Data
+	*t = frame.Tensor{Name: t.Name, Datatype: t.Datatype, Shape: t.Shape[:0]}
+	size, at := int64(-1), -1 // at: of data
+	var seen members
+	err := s.object(func(key []byte) error {
+		switch string(key) {
+		case "name":
+			return seen.once(s, 1, func() (err error) { t.Name, err = s.same(t.Name); return err })
+		case "datatype":
+			return seen.once(s, 2, func() error {
+				d, err := s.same(string(t.Datatype))
+				t.Datatype = frame.Datatype(d)
+				return err
+			})
+		case "shape":
+			return seen.once(s, 4, func() error { return q.shape(t) })
+		case "parameters":
+			return seen.once(s, 8, func() (err error) { size, err = s.binarySize(); return err })
+		case "data":
+			return seen.once(s, 16, func() error {
+				at = s.at
+				if seen&(2|4) == 2|4 {
+					return q.jsonData(t, old)
+				}
+				return s.skip(0) // read below, when datatype and shape are known
+			})
+		}
+		return s.skip(0)
+	})
+	if err != nil {
+		return err
+	}
+	if seen&1 == 0 || t.Name == "" {
+		return fault.Errorf(fault.Invalid, "input %d has no name", len(q.inputs)-1)
+	}
+	if seen&2 == 0 {
+		t.Datatype = ""
+	}
+	q.sizes = append(q.sizes, size)
+	return q.finish(t, old, at, size)
+}
+
+// finish reads data that came before what it needs, and tells what is missing.
+func (q *inferRequest) finish(t *frame.Tensor, old any, at int, size int64) error {
+	switch {
+	case at >= 0 && size >= 0:
+		t.Data = fault.Errorf(fault.Invalid, "it has both data and binary_data_size")
+	case at < 0 && size < 0:
+		t.Data = fault.Errorf(fault.Invalid, "it has neither data nor binary_data_size")
+	case at >= 0 && t.Data == nil:
+		end := q.scan.at
+		q.scan.at = at
+		if err := q.jsonData(t, old); err != nil {
+			return err
+		}
+		q.scan.at = end
+	}
+	return nil
+}
+
+// jsonData reads a tensor's data, or leaves the problem in its place.
+func (q *inferRequest) jsonData(t *frame.Tensor, old any) error {
+	bad, err := q.scan.data(t, old)
+	if bad != nil {
+		t.Data = bad
+	}
+	return err
+}
+
+// same reads a string, which is likely to be what it was in the last request.
+func (s *scanner) same(last string) (string, error) {
+	if s.space() != '"' {
+		return "", s.errorf("want a string, found %s", s.found())
+	}
+	t, err := s.text()
+	if string(t) == last {
+		return last, err
+	}
+	return string(t), err
+}
+
+func (q *inferRequest) shape(t *frame.Tensor) error {
+	s := &q.scan
+	return s.array(func() error {
+		n, err := s.number()
+		if err != nil {
+			return err
+		}
+		d, err := strconv.ParseInt(string(n.text), 10, 64)
+		if err != nil || len(t.Shape) == maxRank {
+			return s.errorf("a shape has at most %d dimensions, each an integer; found %s", maxRank, clip(n.text))
+		}
+		t.Shape = append(t.Shape, d)
+		return nil
+	})
+}
+
+// binarySize reads an input's parameters and returns its binary_data_size, -1 when there is none.
+func (s *scanner) binarySize() (int64, error) {
+	size := int64(-1)
+	err := s.object(func(name []byte) error {
+		if string(name) != "binary_data_size" {
+			return s.skip(0)
+		}
+		n, err := s.number()
+		if err != nil {
+			return err
+		}
+		if size, err = n.signed(64); err != nil || size < 0 {
+			return s.errorf("binary_data_size %s: want a number of bytes", clip(n.text))
+		}
+		return nil
+	})
+	return size, err
+}
+
+// output reads one wanted output.
+func (q *inferRequest) output() error {
+	s := &q.scan
+	var w wantedOutput
+	var seen members
+	err := s.object(func(key []byte) error {
+		switch string(key) {
+		case "name":
+			return seen.once(s, 1, func() (err error) { w.name, err = s.string(); return err })
+		case "parameters":
+			return seen.once(s, 2, func() error {
+				return s.object(func(name []byte) (err error) {
+					if string(name) != "binary_data" {
+						return s.skip(0)
+					}
+					w.said = true
+					w.binary, err = s.bool()
+					return err
+				})
+			})
+		}
+		return s.skip(0)
+	})
+	if err != nil {
+		return err
+	}
+	if w.name == "" {
+		return fault.Errorf(fault.Invalid, "output %d has no name", len(q.outputs))
+	}
+	q.outputs, q.names = append(q.outputs, w), append(q.names, w.name)
+	return nil
+}
+
+// wantsBinary reports how the client wants an output.
+func (q *inferRequest) wantsBinary(name string) bool {
+	for _, w := range q.outputs {
+		if w.name == name && w.said {
+			return w.binary
+		}
+	}
+	return q.binary
+}
