@@ -62,7 +62,10 @@ func TestDamagedProfilesAreRefused(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	for _, p := range someProfiles(f) {
+	for name, p := range someProfiles(f) {
+		if name == "numbers" {
+			continue // small seeds keep the fuzzer quick
+		}
 		b, err := p.Marshal()
 		require.NoError(f, err)
 		f.Add(b)

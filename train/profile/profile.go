@@ -24,9 +24,12 @@ type Options struct {
 	Categories int
 }
 
+// DefaultWindow is the default of Options.Window where the table has eight
+// times as many rows.
+const DefaultWindow = 500
+
 // Limits of the options and of a table.
 const (
-	defaultWindow     = 500
 	minWindow         = 5
 	defaultBins       = 10
 	maxBins           = 1000
@@ -84,7 +87,7 @@ func (o *Options) check(t *frame.Table, columns []string) (Options, error) {
 	}
 	rows := t.NumRows()
 	if v.Window == 0 {
-		v.Window = max(minWindow, min(defaultWindow, rows/8))
+		v.Window = max(minWindow, min(DefaultWindow, rows/8))
 	}
 	if v.Bins == 0 {
 		v.Bins = defaultBins

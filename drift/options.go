@@ -1,0 +1,163 @@
+package drift
+
+import (
+	"log/slog"
+	"math"
+
+	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/train/frame"
+	"github.com/mlloop/mlloop/train/profile"
+)
+
+// Config says what a monitor watches.
+type Config struct {
+	Model     string           // required
+	Version   int64            // of the model, whose alerts these are
+	Reference *profile.Profile // required: of the rows the version was fitted on
+	// Errors are the version's errors on held-out rows, oldest first: 0 or 1 a
+	// row for labels, absolute for numbers. With fewer than Options.WarmUp, the
+	// first labels make up the rest.
+	Errors []float64
+}
+
+// DefaultWindow is the window of a reference profile made with the default
+// options from enough rows.
+const DefaultWindow = profile.DefaultWindow
+
+// Options are a monitor's settings; the zero value of a field is its default.
+type Options struct {
+	// Window is the number of latest rows that are compared with the reference.
+	// It is the reference's: thresholds hold for windows of that length. Any
+	// value but zero is checked against it.
+	Window int
+	// Every is the number of rows between comparisons. Default: an eighth of
+	// the window.
+	Every int
+	// RunLength is how many rows without any drift should pass between false
+	// alerts, for inputs and for errors each. Default 2,000,000.
+	RunLength int
+	// The smallest effects worth an alert: MinPSI (default 0.2), MinKS (D,
+	// default 0.15) and MinMissing (difference of shares, default 0.05).
+	MinPSI, MinKS, MinMissing float64
+	// A column fires after drift at Hits of the last Of comparisons. Default 2 of 3.
+	Hits, Of int
+	// Resolve is how many quiet comparisons in a row resolve an alert. Default
+	// 16: two windows.
+	Resolve int
+	// MinRise is the rise of the mean error that is tolerated, in standard
+	// deviations of the usual error. Default 0.1.
+	MinRise float64
+	// WarmUp is the number of errors from which the usual ones are learned.
+	// Default 500.
+	WarmUp int
+	// Error returns the error of an answer, NaN for none. Default: the absolute
+	// difference when either is a float64, else 0 when the texts are equal and 1
+	// when not.
+	Error func(output, label frame.Value) float64
+	// Logger is told of alerts; nil is silent.
+	Logger *slog.Logger
+}
+
+// The defaults.
+const (
+	defaultRunLength  = 2_000_000
+	defaultMinPSI     = 0.2
+	defaultMinKS      = 0.15
+	defaultMinMissing = 0.05
+	defaultHits       = 2
+	defaultOf         = 3
+	maxOf             = 64 // bits of a history
+	defaultResolve    = 16
+	defaultMinRise    = 0.1
+	defaultWarmUp     = 500
+	leastWarmUp       = 30
+	stridesPerWindow  = 8
+)
+
+func or[T int | float64](v, ifZero T) T {
+	if v == 0 {
+		return ifZero
+	}
+	return v
+}
+
+// withDefaults returns the options with every zero filled in.
+func (o *Options) withDefaults(reference *profile.Profile) Options {
+	var v Options
+	if o != nil {
+		v = *o
+	}
+	if reference != nil {
+		v.Window = or(v.Window, reference.WindowRows())
+	}
+	v.Every = or(v.Every, max(1, v.Window/stridesPerWindow))
+	v.RunLength = or(v.RunLength, defaultRunLength)
+	v.MinPSI = or(v.MinPSI, defaultMinPSI)
+	v.MinKS = or(v.MinKS, defaultMinKS)
+	v.MinMissing = or(v.MinMissing, defaultMinMissing)
+	if v.Of == 0 {
+		v.Of = max(defaultOf, v.Hits)
+	}
+	v.Hits = or(v.Hits, min(defaultHits, v.Of))
+	v.Resolve = or(v.Resolve, defaultResolve)
+	v.MinRise = or(v.MinRise, defaultMinRise)
+	v.WarmUp = or(v.WarmUp, defaultWarmUp)
+	if v.Error == nil {
+		v.Error = absoluteError
+	}
+	if v.Logger == nil {
+		v.Logger = slog.New(slog.DiscardHandler)
+	}
+	return v
+}
+
+// check reports everything that is wrong with the configuration and the
+// completed options.
+func (c Config) check(o Options) error {
+	var problems fault.Problems
+	if c.Model == "" {
+		problems.Addf("the model has no name")
+	}
+	if c.Reference == nil {
+		problems.Addf("the reference profile is missing")
+	} else if o.Window != c.Reference.WindowRows() {
+		problems.Addf("windows of %d rows, but the reference is calibrated for %d: leave Window at 0 or make the profile for %d", o.Window, c.Reference.WindowRows(), o.Window)
+	}
+	for i, x := range c.Errors {
+		if !usable(x) {
+			problems.Addf("error %d is %g", i, x)
+			break
+		}
+	}
+	for _, v := range []struct {
+		name  string
+		value float64
+		low   float64
+	}{
+		{"Every", float64(o.Every), 1}, {"RunLength", float64(o.RunLength), float64(o.Window)},
+		{"MinPSI", o.MinPSI, 0}, {"MinKS", o.MinKS, 0}, {"MinMissing", o.MinMissing, 0},
+		{"Hits", float64(o.Hits), 1}, {"Of", float64(o.Of), float64(o.Hits)}, {"Resolve", float64(o.Resolve), 1},
+		{"MinRise", o.MinRise, 0}, {"WarmUp", float64(o.WarmUp), leastWarmUp},
+	} {
+		if !(v.value >= v.low) || math.IsInf(v.value, 0) {
+			problems.Addf("%s is %g: want at least %g", v.name, v.value, v.low)
+		}
+	}
+	if o.Of > maxOf {
+		problems.Addf("Of is %d: want at most %d", o.Of, maxOf)
+	}
+	return problems.Err()
+}
+
+func absoluteError(output, label frame.Value) float64 {
+	if output.IsNull() || label.IsNull() {
+		return math.NaN()
+	}
+	if output.Kind() == frame.Float64 || label.Kind() == frame.Float64 {
+		return math.Abs(output.Float() - label.Float())
+	}
+	if output == label || output.Text() == label.Text() {
+		return 0
+	}
+	return 1
+}
