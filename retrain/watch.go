@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mlloop/mlloop/drift"
@@ -56,17 +57,9 @@ func (l *Loop) watch(ctx context.Context, now time.Time, champion int64) error {
 	if !w.checkpoint.At.Before(now) {
 		return l.reportAlerts(ctx, now)
 	}
-	var changed []drift.Alert
-	if w.checkpoint.Version != champion {
-		if w.monitor != nil {
-			changed = w.monitor.Close(now, fmt.Sprintf("version %d took over", champion))
-		}
-		if err := l.newMonitor(ctx, champion); err != nil {
-			return fmt.Errorf("watch: %w", err)
-		}
-		if err := l.refillWindow(ctx); err != nil {
-			return fmt.Errorf("watch: %w", err)
-		}
+	changed, err := l.changeGuard(ctx, now, champion)
+	if err != nil {
+		return fmt.Errorf("watch: %w", err)
 	}
 	if err := l.foldPredictions(ctx); err != nil {
 		return fmt.Errorf("watch: predictions: %w", err)
@@ -80,6 +73,32 @@ func (l *Loop) watch(ctx context.Context, now time.Time, champion int64) error {
 		return fmt.Errorf("watch: %w", err)
 	}
 	return l.reportAlerts(ctx, now)
+}
+
+// changeGuard puts the monitor of a new champion in the place of its
+// predecessor's, and returns the alerts that this resolves: those about errors,
+// which were the predecessor's own. Those about inputs go on.
+func (l *Loop) changeGuard(ctx context.Context, now time.Time, champion int64) ([]drift.Alert, error) {
+	w := l.watcher
+	if w.checkpoint.Version == champion {
+		return nil, nil
+	}
+	var firing, closed []drift.Alert
+	if w.monitor != nil {
+		firing = w.monitor.Alerts()
+		closed = w.monitor.Close(now, fmt.Sprintf("version %d took over", champion))
+	}
+	if err := l.newMonitor(ctx, champion); err != nil {
+		return nil, err
+	}
+	if err := l.refillWindow(ctx); err != nil {
+		return nil, err
+	}
+	goesOn := make(map[string]bool)
+	for _, a := range w.monitor.Adopt(firing) {
+		goesOn[a.ID] = true
+	}
+	return slices.DeleteFunc(closed, func(a drift.Alert) bool { return goesOn[a.ID] }), nil
 }
 
 // restoreWatcher fills l.watcher at the first step of a life.
