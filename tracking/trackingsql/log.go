@@ -1,6 +1,7 @@
 package trackingsql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"maps"
@@ -115,6 +116,10 @@ func (s *Store) logMetrics(ctx context.Context, tx *sql.Tx, run int64, points []
 			return err
 		}
 	}
+	// In the order of the table rows are put beside one another: that is quicker.
+	points = slices.SortedFunc(slices.Values(points), func(a, b tracking.Metric) int {
+		return cmp.Or(cmp.Compare(nums[a.Key], nums[b.Key]), a.Compare(b))
+	})
 	for chunk := range slices.Chunk(points, insertRows) {
 		if err := s.insertPoints(ctx, tx, chunk, nums); err != nil {
 			return err

@@ -1,0 +1,150 @@
+package trackingsql_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlloop/mlloop/tracking"
+	"github.com/mlloop/mlloop/tracking/artifact"
+	"github.com/mlloop/mlloop/tracking/trackingsql"
+)
+
+// crashFolder tells this test binary, run again as a child, to log to the
+// folder until it is killed.
+const crashFolder = "MLLOOP_TRACKING_CRASH_FOLDER"
+
+func TestMain(m *testing.M) {
+	folder := os.Getenv(crashFolder)
+	if folder == "" {
+		os.Exit(m.Run())
+	}
+	if err := logUntilKilled(folder); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+
+func openFolder(ctx context.Context, folder string) (*tracking.Client, error) {
+	store, err := trackingsql.Open(ctx, "sqlite:"+filepath.Join(folder, "runs.db"), nil)
+	if err != nil {
+		return nil, err
+	}
+	return tracking.New(store, &tracking.Options{Artifacts: artifact.Dir(filepath.Join(folder, "artifacts"))}), nil
+}
+
+const crashPoints = 1500 // per run: more than one batch
+
+// logUntilKilled makes run after run, and prints what is acknowledged.
+func logUntilKilled(folder string) error {
+	ctx := context.Background()
+	c, err := openFolder(ctx, folder)
+	if err != nil {
+		return err
+	}
+	for {
+		run, err := c.Start(ctx, "crash", nil)
+		if err != nil {
+			return err
+		}
+		fmt.Println("started", run.ID())
+		run.LogParam("lr", "0.1")
+		for i := range int64(crashPoints) {
+			run.LogMetric("loss", float64(i), i)
+		}
+		if err := run.LogArtifact(ctx, "model.bin", strings.NewReader(run.ID())); err != nil {
+			return err
+		}
+		fmt.Println("artifact", run.ID())
+		if err := run.Finish(ctx); err != nil {
+			return err
+		}
+		fmt.Println("finished", run.ID())
+	}
+}
+
+// acknowledged runs a child until it has printed the number of lines, kills
+// it, and returns all that it printed.
+func acknowledged(t *testing.T, folder string, lines int) (printed [][2]string) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), crashFolder+"="+folder)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	scanner := bufio.NewScanner(out)
+	for scanner.Scan() {
+		what, id, ok := strings.Cut(scanner.Text(), " ")
+		require.True(t, ok && len(id) == 32, scanner.Text())
+		printed = append(printed, [2]string{what, id})
+		if len(printed) == lines {
+			require.NoError(t, cmd.Process.Kill())
+		}
+	}
+	var exit *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &exit)
+	require.GreaterOrEqual(t, len(printed), lines, "it died by the kill alone")
+	return printed
+}
+
+// What Start, LogArtifact and Finish acknowledged survives kill -9.
+func TestKillLosesNothingAcknowledged(t *testing.T) {
+	folder := t.TempDir()
+	var printed [][2]string
+	for _, lines := range []int{1, 2, 3, 8, 10} {
+		printed = append(printed, acknowledged(t, folder, lines)...)
+	}
+	c, err := openFolder(t.Context(), folder)
+	require.NoError(t, err)
+	for _, line := range printed {
+		require.NoError(t, checkAcknowledged(t.Context(), c, line[0], line[1]), "%v", line)
+	}
+	var all, running int
+	for run, err := range c.AllRuns(t.Context(), tracking.RunQuery{}) {
+		require.NoError(t, err)
+		all++
+		if run.Status == tracking.Running {
+			running++
+		}
+	}
+	require.LessOrEqual(t, running, 5, "at most one a kill is left open")
+	require.Positive(t, all)
+	require.NoError(t, c.Close(t.Context()))
+}
+
+func checkAcknowledged(ctx context.Context, c *tracking.Client, what, id string) error {
+	run, err := c.Run(ctx, id)
+	if err != nil || what == "started" {
+		return err
+	}
+	content, err := c.Artifact(ctx, id, "model.bin")
+	if err != nil {
+		return err
+	}
+	b, err := io.ReadAll(content)
+	if err := errors.Join(err, content.Close()); err != nil || string(b) != id {
+		return fmt.Errorf("artifact %q: %w", b, err)
+	}
+	if what == "artifact" {
+		return nil
+	}
+	points, err := c.Metrics(ctx, id, "loss")
+	if err != nil {
+		return err
+	}
+	if run.Status != tracking.Finished || run.Params["lr"] != "0.1" || len(points) != crashPoints || run.Metrics["loss"].Step != crashPoints-1 {
+		return fmt.Errorf("status %s, params %v, %d points", run.Status, run.Params, len(points))
+	}
+	return nil
+}
