@@ -143,7 +143,8 @@ type Store interface {
 	// Runs returns a page of runs and the token of the next page, "" at the end.
 	// Errors: Invalid for a token that it did not give out.
 	Runs(ctx context.Context, q RunQuery) (runs []RunRecord, next string, err error)
-	// Log adds a batch, all of it or nothing. Errors: NotFound, AlreadyExists (a param's other value).
+	// Log adds a batch, all of it or nothing, and keeps no part of b itself.
+	// Errors: NotFound, AlreadyExists (a param's other value).
 	Log(ctx context.Context, runID string, b Batch) error
 	// MetricHistory returns every point of the key by step, time, value. No point is no error. Errors: NotFound (run).
 	MetricHistory(ctx context.Context, runID, key string) ([]Metric, error)

@@ -57,11 +57,11 @@ func keyRune(c rune) bool {
 	return c != utf8.RuneError && (unicode.IsLetter(c) || unicode.IsDigit(c))
 }
 
-// textProblem says what is wrong with a text of at most max characters, or "".
-func textProblem(what, text string, max int) string {
+// textProblem says what is wrong with a text of at most limit characters, or "".
+func textProblem(what, text string, limit int) string {
 	switch {
-	case len(text) > max && utf8.RuneCountInString(text) > max:
-		return fmt.Sprintf("%s is longer than %d characters", what, max)
+	case len(text) > limit && utf8.RuneCountInString(text) > limit:
+		return fmt.Sprintf("%s is longer than %d characters", what, limit)
 	case !utf8.ValidString(text):
 		return what + " is no valid UTF-8"
 	case strings.ContainsRune(text, 0):
@@ -80,11 +80,11 @@ func (c *checks) add(problem string) {
 }
 
 // required checks a text that must not be empty.
-func (c *checks) required(what, text string, max int) {
+func (c *checks) required(what, text string, limit int) {
 	if text == "" {
 		c.add(what + " is empty")
 	}
-	c.add(textProblem(what, text, max))
+	c.add(textProblem(what, text, limit))
 }
 
 func checkStart(experiment string, opts *RunOptions) error {
