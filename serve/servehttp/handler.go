@@ -66,6 +66,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"or /v2/models/{model}[/versions/{version}][/ready|/infer|/feedback]")
 		return
 	}
+	if t.wrong != "" {
+		refuse(w, http.StatusNotFound, "version "+strconv.Quote(t.wrong)+" is unknown: versions are numbers from 1")
+		return
+	}
 	method := http.MethodGet
 	if t.call == infer || t.call == feedback {
 		method = http.MethodPost

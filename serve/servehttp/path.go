@@ -24,11 +24,11 @@ const (
 type target struct {
 	call    call
 	model   string
-	version int64 // 0: the route decides
+	version int64  // 0: the route decides
+	wrong   string // version that is no number
 }
 
-// parseTarget reads an escaped path. A model's name may hold escaped slashes. A
-// version that is no number is none of ours: it gets the number -1.
+// parseTarget reads an escaped path. A model's name may hold escaped slashes.
 func parseTarget(path string) (target, bool) {
 	path = strings.TrimSuffix(path, "/")
 	switch path {
@@ -55,7 +55,7 @@ func parseTarget(path string) (target, bool) {
 		var version string
 		version, rest, _ = strings.Cut(after, "/")
 		if t.version, err = strconv.ParseInt(version, 10, 64); err != nil || t.version <= 0 {
-			t.version = -1
+			t.version, t.wrong = 0, version
 		}
 	}
 	switch rest {
@@ -66,7 +66,7 @@ func parseTarget(path string) (target, bool) {
 		t.call = infer
 	case "feedback":
 		t.call = feedback
-		return t, t.version == 0 // a label belongs to a prediction, not to a version
+		return t, t.version == 0 && t.wrong == "" // a label belongs to a prediction, not to a version
 	default:
 		return target{}, false
 	}

@@ -1,0 +1,31 @@
+// Package serve answers requests with the models that a registry holds:
+//
+//	srv := serve.New(models, &serve.Options{Log: predictions})
+//	err := srv.Load(ctx, "churn@champion")
+//	go srv.Run(ctx) // moving the alias moves the traffic
+//	http.ListenAndServe(":8080", servehttp.New(srv, nil))
+//
+// A [Server] checks each request against the model's signature, runs a
+// [Predictor] and logs every row of the answer: inputs, output, class
+// probabilities, version, variant, latency and the probability with which the
+// variant was chosen. Logging is behind the request's back: a bounded queue and
+// one goroutine, which commits many rows at once. What a crash may lose is what
+// was answered within Options.FlushInterval; Flush makes it nothing. When the
+// store is down requests are answered all the same, and Stats counts what the
+// queue could not hold.
+//
+// A [Route] says who answers: a primary version; a canary, which gets a share
+// of the keys, always the same ones; a shadow, which is asked beside and whose
+// answers only the log sees. Routes live in the [Store] under compare-and-set
+// and change in one step: versions are loaded first, requests in flight end on
+// the version they began with, and no request is dropped or sees half a change.
+//
+// The truth about a prediction comes later, under the request's id, by
+// [Server.Label]; [Store.Labels] returns it joined with the answer and the
+// shadow's. IDs are idempotent: a request that is sent again is answered again
+// and logged once.
+//
+// servehttp is the wire, servesql and servemem are stores, servetest has fakes
+// and the suites of Store and Predictor. A program that imports serve alone
+// links neither an SQL driver nor gorgonia.
+package serve
