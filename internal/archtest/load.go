@@ -67,9 +67,10 @@ func ModulePath(root string) (string, error) {
 	return string(m[1]), nil
 }
 
-// Load reads the packages of the module that lies in root, by folder. Imports within the
-// module come out relative to its root with a leading "./" ("./tracking/artifact");
-// testdata, hidden folders and modules below are left out.
+// Load reads the packages of the module that lies in root, by folder. Imports
+// within the module come out relative to its root with a leading "./"
+// ("./tracking/artifact"); testdata, hidden folders and modules below are left
+// out.
 func Load(root, module string) ([]Package, error) {
 	byDir := map[string]*Package{}
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {

@@ -42,54 +42,69 @@ func roleSuffixes() []string {
 // MlloopRules returns the rules of this module.
 func MlloopRules() Rules {
 	return Rules{
-		Layers: []Layer{
-			// retrainsql, the console and examples may import anything.
-			{Packages: []string{"examples/...", "retrain/retrainsql", "retrain/console/..."}, May: []string{"..."}, Roles: true},
-			// internal → standard library and what it wraps.
-			{Packages: []string{"internal/..."}, May: []string{"internal/..."}},
-			// tracking → internal.
-			{Packages: []string{"tracking/..."}, May: []string{"internal/...", "tracking/..."}},
-			// registry → tracking.
-			{Packages: []string{"registry/..."}, May: []string{"internal/...", "tracking/...", "registry/..."}},
-			// frame, feature, validate, profile, metric, model and device know neither tracking nor registry.
-			{Packages: plainTrain(), May: append(plainTrain(), "internal/...")},
-			// train → tracking, registry and its own sub-packages.
-			{Packages: []string{"train/..."}, May: []string{"internal/...", "tracking/...", "registry/...", "train/..."}},
-			// serve → tracking, registry, train/{frame, feature, validate, model, device}.
-			{Packages: []string{"serve/..."}, May: []string{"internal/...", "tracking/...", "registry/...", "serve/...",
-				"train/frame/...", "train/feature/...", "train/validate/...", "train/model/...", "train/device/..."}},
-			// drift → train/{frame, profile, metric}.
-			{Packages: []string{"drift/..."}, May: []string{"internal/...", "drift/...",
-				"train/frame/...", "train/profile/...", "train/metric/..."}},
-			// retrain → everything below it; only it ties the loop together.
-			{Packages: []string{"retrain/..."}, May: []string{"internal/...", "tracking/...", "registry/...", "train/...",
-				"serve/...", "drift/...", "retrain/..."}, Roles: true},
-		},
-		Drivers: []Driver{
-			{Modules: []string{"testing", "github.com/stretchr/testify"}, By: []string{"*test"}},
-			{Modules: []string{"modernc.org/sqlite", "github.com/jackc/pgx"}, By: []string{"internal/sqldb", "*sql", "examples/..."}},
-			{Modules: []string{"github.com/dbos-inc"}, By: []string{"retrain/retraindbos", "retrain/retrainsql"}},
-			{Modules: []string{"google.golang.org/grpc"}, By: []string{"serve/servegrpc"}},
-			{Modules: []string{"github.com/minio"}, By: []string{"tracking/artifact/artifacts3"}},
-			{Modules: []string{"github.com/ebitengine/purego"}, By: []string{"train/device/devicecuda", "train/device/deviceblas", "serve/flavor/onnxruntime"}},
-			{Modules: gorgonia(), By: []string{"train", "train/nn/...", "train/sweep/..."}},
-		},
-		Bans: []Ban{
-			{
-				Packages: []string{"tracking/...", "registry/...", "train/...", "serve/...", "drift/...", "retrain/..."},
-				Modules: []string{"modernc.org/sqlite", "github.com/jackc/pgx", "github.com/dbos-inc", "google.golang.org/grpc",
-					"github.com/minio", "github.com/aws", "cloud.google.com", "github.com/Azure", "github.com/ebitengine/purego", "testing"},
-				Why: "a domain package links no SQL driver, CUDA, cloud SDK, DBOS, gRPC or testing",
-			},
-			{
-				Packages: append(plainTrain(), "serve/...", "drift/..."), Roles: true,
-				Modules: gorgonia(),
-				Why:     "a serving binary never links gorgonia",
-			},
-		},
+		Layers:       layers(),
+		Drivers:      drivers(),
+		Bans:         bans(),
 		RoleSuffixes: roleSuffixes(),
 		BadNames:     []string{"util", "utils", "common", "types", "helper", "helpers", "pkg", "misc", "base", "shared"},
 		MaxLines:     499,
+	}
+}
+
+// layers is the import direction.
+func layers() []Layer {
+	return []Layer{
+		// retrainsql, the console and examples may import anything.
+		{Packages: []string{"examples/...", "retrain/retrainsql", "retrain/console/..."}, May: []string{"..."}, Roles: true},
+		// internal → standard library and what it wraps.
+		{Packages: []string{"internal/..."}, May: []string{"internal/..."}},
+		// tracking → internal.
+		{Packages: []string{"tracking/..."}, May: []string{"internal/...", "tracking/..."}},
+		// registry → tracking.
+		{Packages: []string{"registry/..."}, May: []string{"internal/...", "tracking/...", "registry/..."}},
+		// frame, feature, validate, profile, metric, model and device know neither tracking nor registry.
+		{Packages: plainTrain(), May: append(plainTrain(), "internal/...")},
+		// train → tracking, registry and its own sub-packages.
+		{Packages: []string{"train/..."}, May: []string{"internal/...", "tracking/...", "registry/...", "train/..."}},
+		// serve → tracking, registry, train/{frame, feature, validate, model, device}.
+		{Packages: []string{"serve/..."}, May: []string{"internal/...", "tracking/...", "registry/...", "serve/...",
+			"train/frame/...", "train/feature/...", "train/validate/...", "train/model/...", "train/device/..."}},
+		// drift → train/{frame, profile, metric}.
+		{Packages: []string{"drift/..."}, May: []string{"internal/...", "drift/...",
+			"train/frame/...", "train/profile/...", "train/metric/..."}},
+		// retrain → everything below it; only it ties the loop together.
+		{Packages: []string{"retrain/..."}, May: []string{"internal/...", "tracking/...", "registry/...", "train/...",
+			"serve/...", "drift/...", "retrain/..."}, Roles: true},
+	}
+}
+
+// drivers are the modules that only few packages wrap.
+func drivers() []Driver {
+	return []Driver{
+		{Modules: []string{"testing", "github.com/stretchr/testify"}, By: []string{"*test"}},
+		{Modules: []string{"modernc.org/sqlite", "github.com/jackc/pgx"}, By: []string{"internal/sqldb", "*sql", "examples/..."}},
+		{Modules: []string{"github.com/dbos-inc"}, By: []string{"retrain/retraindbos", "retrain/retrainsql"}},
+		{Modules: []string{"google.golang.org/grpc"}, By: []string{"serve/servegrpc"}},
+		{Modules: []string{"github.com/minio"}, By: []string{"tracking/artifact/artifacts3"}},
+		{Modules: []string{"github.com/ebitengine/purego"}, By: []string{"train/device/devicecuda", "train/device/deviceblas", "serve/flavor/onnxruntime"}},
+		{Modules: gorgonia(), By: []string{"train", "train/nn/...", "train/sweep/..."}},
+	}
+}
+
+// bans keep drivers out of what links everywhere.
+func bans() []Ban {
+	return []Ban{
+		{
+			Packages: []string{"tracking/...", "registry/...", "train/...", "serve/...", "drift/...", "retrain/..."},
+			Modules: []string{"modernc.org/sqlite", "github.com/jackc/pgx", "github.com/dbos-inc", "google.golang.org/grpc",
+				"github.com/minio", "github.com/aws", "cloud.google.com", "github.com/Azure", "github.com/ebitengine/purego", "testing"},
+			Why: "a domain package links no SQL driver, CUDA, cloud SDK, DBOS, gRPC or testing",
+		},
+		{
+			Packages: append(plainTrain(), "serve/...", "drift/..."), Roles: true,
+			Modules: gorgonia(),
+			Why:     "a serving binary never links gorgonia",
+		},
 	}
 }
 
