@@ -1,26 +1,20 @@
 package main
 
 import (
-	"context"
 	"database/sql"
 	"time"
 
 	"github.com/mlloop/mlloop/retrain"
-	"github.com/mlloop/mlloop/retrain/retrainsql"
 	"github.com/mlloop/mlloop/train"
 	"github.com/mlloop/mlloop/train/feature"
 )
 
 const day = 24 * time.Hour
 
-// newLoop is all of mlloop in this service: what to learn from which rows, when
-// to learn again, and what a new model has to show before it answers anybody.
-func newLoop(ctx context.Context, db *sql.DB, path string) (*retrain.Loop, *retrain.Stores, error) {
-	stores, err := retrainsql.Open(ctx, "sqlite:"+path, nil)
-	if err != nil {
-		return nil, nil, err
-	}
-	loop, err := retrain.New(retrain.Config{
+// newLoop is all that mlloop is told: what to learn from which rows, when to
+// learn again, and what a new model has to show before it answers anybody.
+func newLoop(db *sql.DB, stores *retrain.Stores) (*retrain.Loop, error) {
+	return retrain.New(retrain.Config{
 		Model:  "churn",
 		Stores: stores,
 		Data:   retrain.Query(db, "SELECT * FROM customers WHERE seen_at >= ?", retrain.AgoMilli(120*day)),
@@ -31,5 +25,4 @@ func newLoop(ctx context.Context, db *sql.DB, path string) (*retrain.Loop, *retr
 		Triggers: []retrain.Trigger{retrain.OnDrift(), retrain.OnDecay("auc", 0.03), retrain.Cron("0 3 * * 1")},
 		Rollout:  retrain.ShadowThenCanary(0.05, 0.25, 1),
 	})
-	return loop, stores, err
 }

@@ -1,5 +1,6 @@
 // Command quickstart is a small shop service that keeps a churn model right with
-// mlloop: all of mlloop is in loop.go, the rest is the service as it was.
+// mlloop: what the loop does is in loop.go, what it is mounted on in run, and
+// shop.go is the service as it was.
 package main
 
 import (
@@ -14,6 +15,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"time"
+
+	"github.com/mlloop/mlloop/retrain/retrainsql"
 )
 
 func main() {
@@ -29,6 +32,11 @@ func main() {
 }
 
 func run(ctx context.Context, addr, dir string, out io.Writer) (err error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("%w: choose another address with -addr", err)
+	}
+	defer func() { _ = listener.Close() }() // the server has, unless it never began
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "mlloop-quickstart-"); err != nil {
 			return err
@@ -44,11 +52,17 @@ func run(ctx context.Context, addr, dir string, out io.Writer) (err error) {
 	if err := shop.seed(ctx, 4000, time.Now()); err != nil {
 		return err
 	}
-	loop, stores, err := newLoop(ctx, shop.db, filepath.Join(dir, "loop.db"))
+
+	stores, err := retrainsql.Open(ctx, "sqlite:"+filepath.Join(dir, "loop.db"), nil)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, loop.Close(context.Background()), stores.Close(context.Background())) }()
+	defer func() { err = errors.Join(err, stores.Close(context.Background())) }()
+	loop, err := newLoop(shop.db, stores)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, loop.Close(context.Background())) }()
 	if err := loop.Step(ctx, time.Now()); err != nil { // fits the first model, or goes on with the last one
 		return err
 	}
@@ -56,24 +70,22 @@ func run(ctx context.Context, addr, dir string, out io.Writer) (err error) {
 	mux := http.NewServeMux()
 	mux.Handle("/", shop.Handler())
 	mux.Handle("/v2/", loop.Handler())
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		return fmt.Errorf("%w: choose another address with -addr", err)
-	}
 	fmt.Fprintf(out, hint, listener.Addr(), dir)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	served := make(chan error, 1)
+	return serve(ctx, listener, mux, loop.Run)
+}
+
+// serve answers requests until background, which ends with ctx, has ended.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, background func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan error, 1)
 	go func() {
 		defer cancel()
 		served <- server.Serve(listener)
 	}()
-	err = loop.Run(ctx) // until Ctrl-C
-	if stopped := server.Shutdown(context.Background()); stopped != nil {
-		return errors.Join(err, stopped)
-	}
+	err := errors.Join(background(ctx), server.Shutdown(context.WithoutCancel(ctx)))
 	if failed := <-served; !errors.Is(failed, http.ErrServerClosed) {
-		return errors.Join(err, failed)
+		err = errors.Join(err, failed)
 	}
 	return err
 }

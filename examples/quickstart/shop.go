@@ -78,7 +78,7 @@ func (s *shop) seed(ctx context.Context, n int, now time.Time) error {
 	rng := rand.New(rand.NewPCG(1, 2))
 	start := now.Add(-120 * 24 * time.Hour)
 	for i := range n {
-		seen := start.Add(now.Sub(start) * time.Duration(i) / time.Duration(n))
+		seen := start.Add(now.Sub(start) / time.Duration(n) * time.Duration(i))
 		plan := []string{"basic", "plus", "pro"}[rng.IntN(3)]
 		region := []string{"east", "north", "south", "west"}[rng.IntN(4)]
 		visits := rng.IntN(20)
