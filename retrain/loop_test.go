@@ -19,11 +19,11 @@ import (
 // TestLoopRecoversFromConceptChange turns the concept round and checks that
 // the loop, on its own, comes back from nearly always wrong to nearly always right.
 func TestLoopRecoversFromConceptChange(t *testing.T) {
-	const flip = 30 * rowsADay
+	const flip = 26 * rowsADay
 	s := newStream(t, 70*rowsADay, flip)
 	w := newWorld(t, s, func(c *retrain.Config) {
-		c.Data, c.Drift = s.recent(12), &drift.Options{WarmUp: 100}
-		c.Triggers = []retrain.Trigger{retrain.OnDecay("accuracy", 0.1), retrain.OnDrift(), retrain.Every(7 * 24 * time.Hour)}
+		c.Data, c.Drift = s.recent(12), &drift.Options{WarmUp: 60}
+		c.Triggers = []retrain.Trigger{retrain.OnDecay("accuracy", 0.1), retrain.OnDrift(), retrain.Every(10 * 24 * time.Hour)}
 		c.Policy = retrain.Policy{Cooldown: 5 * 24 * time.Hour}
 	})
 	w.start(20 * rowsADay)
