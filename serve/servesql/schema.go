@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"sync"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -92,8 +93,12 @@ func (s *Store) schema(ctx context.Context, number int64) (frame.Schema, error) 
 		return schema, nil
 	}
 	var fields, digest string
-	if err := s.db.QueryRowContext(ctx, withPrefix(schemaFields, s.prefix), number).Scan(&fields, &digest); err != nil {
-		return nil, err
+	err := s.db.QueryRowContext(ctx, withPrefix(schemaFields, s.prefix), number).Scan(&fields, &digest)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fault.Errorf(fault.Corrupt, "feature schema %d is missing", number)
+	}
+	if err != nil {
+		return nil, sqldb.Fault(err)
 	}
 	sum := sha256.Sum256([]byte(fields))
 	if hex.EncodeToString(sum[:]) != digest {

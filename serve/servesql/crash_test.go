@@ -1,0 +1,141 @@
+package servesql_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/serve/servesql"
+	"github.com/mlloop/mlloop/serve/servetest"
+	"github.com/mlloop/mlloop/train/frame"
+)
+
+// crashEnv holds the database file when the test binary is the child of TestKill.
+const crashEnv = "SERVESQL_CRASH_DB"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(crashEnv); path != "" {
+		if err := serveUntilKilled(path); err != nil {
+			fmt.Println("error:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// crashDay is how many rows the child answers before it flushes and labels.
+const crashDay = 10
+
+// serveUntilKilled answers rows in order, from the first that is not logged,
+// and says which are durable: "flushed N" after a Flush, "labelled N" after Label.
+func serveUntilKilled(path string) error {
+	ctx := context.Background()
+	store, err := servesql.Open(ctx, "sqlite:"+path+"?synchronous=normal", nil)
+	if err != nil {
+		return err
+	}
+	srv := serve.New(nil, &serve.Options{Log: store, ShadowSync: true, FlushInterval: 1}) // the background writer commits all the time too
+	for version, label := range map[int64]string{1: "one", 2: "two"} {
+		if err := srv.Add("m", version, servetest.Constant(label)); err != nil {
+			return err
+		}
+	}
+	if srv.Restore(ctx, "m") != nil {
+		if err := srv.SetRoute(ctx, serve.Route{Model: "m", Primary: 1, Shadow: 2}); err != nil {
+			return err
+		}
+	}
+	counts, err := store.Counts(ctx, "m")
+	if err != nil {
+		return err
+	}
+	// A day is sent again whole unless its labels are in: what is logged counts once.
+	for first := int(counts.Labels); ; first += crashDay {
+		var labels []serve.LabelInput
+		for row := first; row < first+crashDay; row++ {
+			id := fmt.Sprint("row-", row)
+			if _, err := srv.Predict(ctx, "m", serve.Request{ID: id, Inputs: servetest.X(float64(row))}); err != nil {
+				return err
+			}
+			labels = append(labels, serve.LabelInput{ID: id, Value: frame.StringValue("two")})
+		}
+		if err := srv.Flush(ctx); err != nil {
+			return err
+		}
+		fmt.Println("flushed", first+crashDay)
+		if err := srv.Label(ctx, "m", labels); err != nil {
+			return err
+		}
+		fmt.Println("labelled", first+crashDay)
+	}
+}
+
+// TestKill kills a server with SIGKILL again and again: what it said to be
+// durable is there, in order, and nothing is doubled.
+func TestKill(t *testing.T) {
+	path := file(t)
+	flushed, labelled := 0, 0
+	for life := range 8 {
+		flushed, labelled = liveAndDie(t, path, 3+2*life, flushed, labelled)
+		store := open(t, path)
+		ps, err := store.Predictions(t.Context(), serve.PredictionQuery{Model: "m", Variants: []serve.Variant{serve.Primary, serve.Canary}})
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, len(ps), flushed)
+		for i, p := range ps {
+			require.Equal(t, fmt.Sprint("row-", i), p.ID)
+			require.Equal(t, frame.FloatValue(float64(i)), p.Features.Get("x"))
+		}
+		shadows, err := store.Predictions(t.Context(), serve.PredictionQuery{Model: "m", Variants: []serve.Variant{serve.Shadow}})
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, len(shadows), len(ps), "no answer without its shadow")
+		for i, p := range shadows {
+			require.Equal(t, fmt.Sprint("row-", i), p.ID)
+		}
+		counts, err := store.Counts(t.Context(), "m")
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, int(counts.Labels), labelled)
+		require.Zero(t, counts.Labels%crashDay, "a batch of labels is stored wholly or not at all")
+		route, err := store.Route(t.Context(), "m")
+		require.NoError(t, err)
+		require.Equal(t, serve.Route{Model: "m", Primary: 1, Shadow: 2, Rev: 1}, route)
+		require.NoError(t, store.Close())
+	}
+	require.Positive(t, labelled)
+}
+
+// liveAndDie runs the child until it has said so many lines, kills it, and
+// returns what it last said to be durable.
+func liveAndDie(t *testing.T, path string, lines, flushed, labelled int) (int, int) {
+	t.Helper()
+	child := exec.CommandContext(t.Context(), os.Args[0])
+	child.Env = append(os.Environ(), crashEnv+"="+path)
+	out, err := child.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, child.Start())
+	scanner := bufio.NewScanner(out)
+	for said := 0; scanner.Scan(); {
+		what, n, _ := strings.Cut(scanner.Text(), " ")
+		rows, err := strconv.Atoi(n)
+		require.NoError(t, err, scanner.Text())
+		switch what {
+		case "flushed":
+			flushed = max(flushed, rows)
+		case "labelled":
+			labelled = max(labelled, rows)
+		}
+		if said++; said == lines {
+			require.NoError(t, child.Process.Kill())
+		}
+	}
+	require.ErrorContains(t, child.Wait(), "killed")
+	return flushed, labelled
+}
