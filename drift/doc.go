@@ -46,4 +46,18 @@
 // means of blocks (see Baseline). A rise below two standard errors of μ, which
 // the inflation enters too, is tolerated in any case. An ADWIN on block means
 // finds slow rises, which Page-Hinkley's running mean follows.
+//
+// # How often, and how soon
+//
+// With default options, on 200 SEA streams of 40,000 rows each (drifttest.SEA;
+// the reference is 4,000 rows, the window 500, labels come at once):
+//
+//	no change                        4 streams raise an alert
+//	error 10 % → 17 % (theta 8→9)    189 caught within 1,000 rows, half of them within 381
+//	error 10 % → 20 % (8→9.5)        197, within 218
+//	error 10 % → 23 % (9→7)          197, within 171
+//	input shifted by 10 % of range   200 within 2,000 rows, half of them within 479
+//	input shifted by 30 % of range   200, within 293
+//
+// go test ./drift/drifttest -v -drift.streams=200 prints them.
 package drift

@@ -9,13 +9,16 @@ import (
 
 // The kinds of error that this package returns; test with errors.Is.
 var (
-	ErrNotFound = fault.NotFound
-	ErrConflict = fault.Conflict
-	ErrInvalid  = fault.Invalid
-	ErrCorrupt  = fault.Corrupt
+	ErrNotFound    = fault.NotFound
+	ErrConflict    = fault.Conflict
+	ErrInvalid     = fault.Invalid
+	ErrCorrupt     = fault.Corrupt
+	ErrClosed      = fault.Closed
+	ErrUnsupported = fault.Unsupported
 )
 
-// Severity grades an alert by effect size, not by p-value.
+// Severity grades an alert by effect size, not by p-value: Critical is twice a
+// threshold for inputs, and half a standard deviation for errors.
 type Severity string
 
 // The severities.
@@ -67,13 +70,17 @@ type Checkpoint struct {
 // Embed UnimplementedStore, so that a method can be added without breaking you.
 type Store interface {
 	// Save stores the model's checkpoint, replacing the one before, together with
-	// the alerts that fired or resolved since (upsert by ID): all or nothing.
+	// the alerts that fired or resolved since (upsert by ID): all or nothing, and
+	// the same again changes nothing. Times are kept in UTC milliseconds. Errors:
+	// Invalid (CheckSave), Conflict when another model has an alert of the ID.
 	Save(ctx context.Context, c Checkpoint, changed []Alert) error
 	// Checkpoint returns the model's checkpoint. Errors: NotFound.
 	Checkpoint(ctx context.Context, model string) (Checkpoint, error)
-	// Alerts returns the model's alerts in the order of firing; firing ones only if so asked.
+	// Alerts returns the model's alerts in the order of firing, and of storing
+	// where two fired at once; firing ones only if so asked. A model without any
+	// gives none.
 	Alerts(ctx context.Context, model string, firingOnly bool) ([]Alert, error)
-	// Close releases what the store opened itself.
+	// Close releases what the store opened itself. Errors after it: Closed.
 	Close() error
 
 	mustEmbedUnimplementedStore()

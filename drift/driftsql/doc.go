@@ -1,0 +1,7 @@
+// Package driftsql keeps a monitor's checkpoints and alerts in an SQL
+// database: SQLite, in a file of its own or in the service's.
+//
+//	store, err := driftsql.Open(ctx, "sqlite:drift.db", nil)
+//	defer store.Close()
+//	err = store.Save(ctx, checkpoint, monitor.Check(now))
+package driftsql

@@ -1,0 +1,262 @@
+package drifttest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlloop/mlloop/drift"
+	"github.com/mlloop/mlloop/drift/driftmem"
+)
+
+// testCase is one promise of the Store interface.
+type testCase struct {
+	name string
+	why  string // what breaks for users when the case fails
+	run  func(t *testing.T, s drift.Store)
+}
+
+// Run checks that a store keeps the promises of the drift.Store interface.
+// newStore returns a new empty store each time, and sees to its end.
+func Run(t *testing.T, newStore func(t *testing.T) drift.Store) {
+	cases := []testCase{
+		{"a checkpoint comes back as it was saved", "a restarted monitor goes on from somewhere else", checkRoundTrip},
+		{"a checkpoint replaces the one before", "a restarted monitor goes back in time", checkReplace},
+		{"an unknown model has no checkpoint and no alerts", "a first start looks like a failure", checkUnknown},
+		{"an alert fires and resolves under one id", "an episode is counted twice", checkEpisode},
+		{"alerts come in the order of firing", "the history reads in the wrong order", checkOrder},
+		{"a model sees its own alerts only", "one model's drift retrains another", checkModels},
+		{"a bad save stores nothing", "a checkpoint passes an alert that is lost", checkAllOrNothing},
+		{"the caller's memory is its own", "a stored alert changes behind the store's back", checkMemory},
+		{"times are UTC milliseconds", "alerts cannot be compared by time", checkTimes},
+		{"a context that is done stops the call", "a shutdown hangs", checkContext},
+		{"concurrent saves are all kept", "an alert is lost when two loops run at once", checkConcurrent},
+		{"random operations agree with the memory store", "backends differ where no case looks", checkRandom},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("why it matters: %s", c.why)
+				}
+			})
+			c.run(t, newStore(t))
+		})
+	}
+}
+
+// at is a time as monitors give it: UTC milliseconds.
+func at(ms int64) time.Time { return time.UnixMilli(1_780_000_000_000 + ms).UTC() }
+
+func checkpoint(model string, n int64) drift.Checkpoint {
+	return drift.Checkpoint{Model: model, Version: 3, PredictionSeq: n, LabelSeq: n / 2, At: at(n), State: fmt.Append(nil, "state \x00", n)}
+}
+
+func alert(model, id string, fired int64) drift.Alert {
+	return drift.Alert{
+		ID: id, Model: model, Version: 3, Source: drift.FeatureDrift, Severity: drift.Critical, FiredAt: at(fired),
+		Columns: []drift.ColumnFinding{
+			{Column: "prix d'été", Statistic: "psi", Value: 0.1 + 0.2, Threshold: 0.25, PValue: 5e-324},
+			{Column: "b", Statistic: "ks", Value: 0.5, Threshold: 0.15, PValue: 1e-9},
+		},
+	}
+}
+
+func resolved(a drift.Alert, when int64) drift.Alert {
+	a.ResolvedAt, a.Reason = at(when), "back at the reference"
+	return a
+}
+
+func alerts(t testing.TB, s drift.Store, model string, firingOnly bool) []drift.Alert {
+	t.Helper()
+	out, err := s.Alerts(t.Context(), model, firingOnly)
+	require.NoError(t, err)
+	return out
+}
+
+func checkRoundTrip(t *testing.T, s drift.Store) {
+	for _, c := range []drift.Checkpoint{checkpoint("m", 1<<40), {Model: "empty"}, {Model: "négatif", Version: -1, At: time.UnixMilli(-5).UTC()}} {
+		require.NoError(t, s.Save(t.Context(), c, nil))
+		got, err := s.Checkpoint(t.Context(), c.Model)
+		require.NoError(t, err)
+		require.Equal(t, c, got)
+	}
+}
+
+func checkReplace(t *testing.T, s drift.Store) {
+	require.NoError(t, s.Save(t.Context(), checkpoint("m", 10), nil))
+	next := checkpoint("m", 4) // a new version's monitor may begin earlier
+	next.Version = 4
+	require.NoError(t, s.Save(t.Context(), next, nil))
+	got, err := s.Checkpoint(t.Context(), "m")
+	require.NoError(t, err)
+	require.Equal(t, next, got)
+}
+
+func checkUnknown(t *testing.T, s drift.Store) {
+	require.NoError(t, s.Save(t.Context(), checkpoint("m", 1), nil))
+	_, err := s.Checkpoint(t.Context(), "n")
+	require.ErrorIs(t, err, drift.ErrNotFound)
+	require.ErrorContains(t, err, `"n"`)
+	require.Empty(t, alerts(t, s, "n", false))
+}
+
+func checkEpisode(t *testing.T, s drift.Store) {
+	a := alert("m", "1", 5)
+	require.NoError(t, s.Save(t.Context(), checkpoint("m", 5), []drift.Alert{a}))
+	require.Equal(t, []drift.Alert{a}, alerts(t, s, "m", true))
+	require.NoError(t, s.Save(t.Context(), checkpoint("m", 5), []drift.Alert{a}))
+	require.Equal(t, []drift.Alert{a}, alerts(t, s, "m", false), "the same again changes nothing")
+	done := resolved(a, 9)
+	require.NoError(t, s.Save(t.Context(), checkpoint("m", 9), []drift.Alert{done}))
+	require.Empty(t, alerts(t, s, "m", true))
+	require.Equal(t, []drift.Alert{done}, alerts(t, s, "m", false))
+}
+
+func checkOrder(t *testing.T, s drift.Store) {
+	require.NoError(t, s.Save(t.Context(), checkpoint("m", 9), []drift.Alert{alert("m", "z", 5), alert("m", "y", 7)}))
+	require.NoError(t, s.Save(t.Context(), checkpoint("m", 9), []drift.Alert{alert("m", "x", 5), alert("m", "a", 3)}))
+	require.NoError(t, s.Save(t.Context(), checkpoint("m", 9), []drift.Alert{resolved(alert("m", "z", 5), 8)}))
+	var ids string
+	for _, a := range alerts(t, s, "m", false) {
+		ids += a.ID
+	}
+	require.Equal(t, "azxy", ids)
+}
+
+func checkModels(t *testing.T, s drift.Store) {
+	require.NoError(t, s.Save(t.Context(), checkpoint("m", 1), []drift.Alert{alert("m", "1", 1)}))
+	require.NoError(t, s.Save(t.Context(), checkpoint("n", 1), []drift.Alert{alert("n", "2", 1)}))
+	require.Len(t, alerts(t, s, "m", false), 1)
+	require.Len(t, alerts(t, s, "n", false), 1)
+	err := s.Save(t.Context(), checkpoint("n", 9), []drift.Alert{alert("n", "3", 1), alert("n", "1", 1)})
+	require.ErrorIs(t, err, drift.ErrConflict, "the id is another model's")
+	require.Len(t, alerts(t, s, "n", false), 1, "and nothing of that save is stored")
+	got, err := s.Checkpoint(t.Context(), "n")
+	require.NoError(t, err)
+	require.Equal(t, checkpoint("n", 1), got)
+}
+
+func checkAllOrNothing(t *testing.T, s drift.Store) {
+	good, early := alert("m", "good", 1), resolved(alert("m", "early", 5), 4)
+	infinite := alert("m", "infinite", 1)
+	infinite.Columns[0].Value = 1 / (infinite.Columns[0].Value - infinite.Columns[0].Value)
+	for name, bad := range map[string][]drift.Alert{
+		"no id":                {good, alert("m", "", 1)},
+		"twice":                {good, good},
+		"another model":        {good, alert("n", "1", 1)},
+		"no time":              {good, {ID: "x", Model: "m"}},
+		"resolved too early":   {good, early},
+		"a figure is infinite": {good, infinite},
+	} {
+		require.ErrorIs(t, s.Save(t.Context(), checkpoint("m", 1), bad), drift.ErrInvalid, name)
+		require.Empty(t, alerts(t, s, "m", false), name)
+		_, err := s.Checkpoint(t.Context(), "m")
+		require.ErrorIs(t, err, drift.ErrNotFound, name)
+	}
+	require.ErrorIs(t, s.Save(t.Context(), drift.Checkpoint{}, nil), drift.ErrInvalid, "no model")
+}
+
+func checkMemory(t *testing.T, s drift.Store) {
+	c, a := checkpoint("m", 1), alert("m", "1", 1)
+	require.NoError(t, s.Save(t.Context(), c, []drift.Alert{a}))
+	c.State[0], a.Columns[0].Column = 'X', "changed"
+	got, err := s.Checkpoint(t.Context(), "m")
+	require.NoError(t, err)
+	require.Equal(t, checkpoint("m", 1), got)
+	got.State[0] = 'Y'
+	stored := alerts(t, s, "m", false)
+	require.Equal(t, alert("m", "1", 1), stored[0])
+	stored[0].Columns[0].Column = "changed"
+	again, err := s.Checkpoint(t.Context(), "m")
+	require.NoError(t, err)
+	require.Equal(t, checkpoint("m", 1), again)
+	require.Equal(t, alert("m", "1", 1), alerts(t, s, "m", false)[0])
+}
+
+func checkTimes(t *testing.T, s drift.Store) {
+	zone := time.FixedZone("east", 3*3600)
+	a, c := resolved(alert("m", "1", 1), 2), checkpoint("m", 3)
+	want := a
+	a.FiredAt, a.ResolvedAt, c.At = a.FiredAt.Add(999).In(zone), a.ResolvedAt.Add(999_999).In(zone), c.At.Add(5).In(zone)
+	require.NoError(t, s.Save(t.Context(), c, []drift.Alert{a}))
+	require.Equal(t, want, alerts(t, s, "m", false)[0])
+	got, err := s.Checkpoint(t.Context(), "m")
+	require.NoError(t, err)
+	require.Equal(t, at(3), got.At)
+}
+
+func checkContext(t *testing.T, s drift.Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, s.Save(ctx, checkpoint("m", 1), nil), context.Canceled)
+	_, err := s.Checkpoint(ctx, "m")
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = s.Alerts(ctx, "m", false)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func checkConcurrent(t *testing.T, s drift.Store) {
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			model := fmt.Sprint("m", g%2)
+			for i := range int64(10) {
+				id := fmt.Sprint(g, "/", i)
+				assert.NoError(t, s.Save(t.Context(), checkpoint(model, i), []drift.Alert{alert(model, id, i)}))
+			}
+		})
+	}
+	wg.Wait()
+	require.Len(t, alerts(t, s, "m0", false), 20)
+	require.Len(t, alerts(t, s, "m1", true), 20)
+}
+
+func checkRandom(t *testing.T, s drift.Store) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	mem := driftmem.New()
+	models := []string{"a", "b"}
+	for range 150 {
+		model := models[rng.IntN(2)]
+		var changed []drift.Alert
+		for range rng.IntN(3) {
+			a := alert(model, fmt.Sprint(rng.IntN(30)), rng.Int64N(10))
+			a.Columns = a.Columns[:rng.IntN(3)]
+			if rng.IntN(2) == 0 {
+				a = resolved(a, 5+rng.Int64N(10))
+			}
+			changed = append(changed, a)
+		}
+		c := checkpoint(model, rng.Int64N(100))
+		want, got := mem.Save(t.Context(), c, changed), s.Save(t.Context(), c, changed)
+		for _, kind := range []error{drift.ErrInvalid, drift.ErrConflict} {
+			require.Equal(t, assert.ErrorIs(quiet{}, want, kind), assert.ErrorIs(quiet{}, got, kind), "%v against %v", want, got)
+		}
+		require.Equal(t, want == nil, got == nil, "%v against %v", want, got)
+		for _, m := range models {
+			for _, firing := range []bool{false, true} {
+				require.Equal(t, clean(alerts(t, mem, m, firing)), clean(alerts(t, s, m, firing)))
+			}
+			wantC, wantErr := mem.Checkpoint(t.Context(), m)
+			gotC, gotErr := s.Checkpoint(t.Context(), m)
+			require.Equal(t, wantErr == nil, gotErr == nil)
+			require.Equal(t, wantC, gotC)
+		}
+	}
+}
+
+// clean makes no difference between no alerts and none.
+func clean(as []drift.Alert) []drift.Alert { return append([]drift.Alert{}, as...) }
+
+// quiet makes assertions into questions.
+type quiet struct{}
+
+func (quiet) Errorf(string, ...any) {}

@@ -1,0 +1,42 @@
+package drift
+
+import (
+	"math"
+
+	"github.com/mlloop/mlloop/internal/fault"
+)
+
+// CheckSave reports everything that is wrong with the arguments of Store.Save
+// as one Invalid error: stores call it before they store anything.
+func CheckSave(c Checkpoint, changed []Alert) error {
+	var problems fault.Problems
+	if c.Model == "" {
+		problems.Addf("the checkpoint names no model")
+	}
+	seen := map[string]bool{}
+	for i, a := range changed {
+		if a.ID == "" {
+			problems.Addf("alert %d has no id", i)
+			continue
+		}
+		if seen[a.ID] {
+			problems.Addf("alert %s comes twice", a.ID)
+		}
+		seen[a.ID] = true
+		if a.Model != c.Model {
+			problems.Addf("alert %s is of model %q, the checkpoint of %q", a.ID, a.Model, c.Model)
+		}
+		if a.FiredAt.IsZero() {
+			problems.Addf("alert %s has no time of firing", a.ID)
+		}
+		if !a.Firing() && a.ResolvedAt.Before(a.FiredAt) {
+			problems.Addf("alert %s resolved before it fired", a.ID)
+		}
+		for _, f := range a.Columns {
+			if sum := f.Value + f.Threshold + f.PValue; math.IsNaN(sum) || math.IsInf(sum, 0) {
+				problems.Addf("alert %s: column %q: a figure is not finite", a.ID, f.Column)
+			}
+		}
+	}
+	return problems.Err()
+}
