@@ -41,7 +41,7 @@ func ExampleMonitor() {
 			fmt.Println(alert.Source, alert.ColumnNames(), alert.FiredAt.Format(time.TimeOnly))
 		}
 	}
-	// Output: feature_drift [age] 12:02:03
+	// Output: feature_drift [age] 12:03:05
 }
 
 func ExampleMonitor_MarshalBinary() {
