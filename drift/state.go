@@ -108,8 +108,8 @@ func (m *Monitor) UnmarshalBinary(b []byte) error {
 		return err
 	}
 	for _, e := range s.Open {
-		if e == nil || e.Alert.Model != m.model || e.Alert.Version != m.version || !e.Alert.Firing() || e.Quiet < 0 {
-			return m.corrupt("an alert is not one of its own that is firing")
+		if e == nil || e.Alert.Model != m.model || !e.Alert.Firing() || e.Quiet < 0 { // its version may be that of the monitor it was adopted from
+			return m.corrupt("an alert is not one of the model's that is firing")
 		}
 	}
 	m.inputs, m.errors, m.open, m.fired, m.closed = inputs, errors, s.Open, s.Fired, s.Closed

@@ -80,10 +80,16 @@ func (l *Loop) registry(now time.Time) *registry.Client {
 // runs returns the tracking front, stamping points with now, so that a train
 // step that is run again logs the same points again.
 func (l *Loop) runs(now time.Time) *tracking.Client {
-	return tracking.New(l.config.Stores.Tracking, &tracking.Options{
+	return tracking.New(keepOpen{l.config.Stores.Tracking}, &tracking.Options{
 		Artifacts: l.config.Stores.Artifacts, Now: func() time.Time { return now }, Logger: l.config.Logger,
 	})
 }
+
+// keepOpen keeps a tracking client, which closes its store, from closing the
+// caller's.
+type keepOpen struct{ tracking.Store }
+
+func (keepOpen) Close() error { return nil }
 
 // profileWindow is the window that reference profiles are calibrated for; 0
 // leaves it to the profile.
