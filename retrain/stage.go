@@ -112,8 +112,12 @@ func (l *Loop) judgeCanary(ctx context.Context, r Retraining) (Verdict, error) {
 	champion, challenger := sides.all()
 	v.N = len(challenger.Labels)
 	d, higherBetter, err := independentDifference(rollout.Metric, challenger, champion)
-	if err != nil { // no labels of this stage yet, or none of one class: harm is not shown
-		v.Pass, v.Reason = true, fmt.Sprintf("%d answers, no harm shown: %v", answered, err)
+	if v.N == 0 {
+		v.Pass, v.Reason = true, fmt.Sprintf("%d answers, none labelled yet: no harm is shown", answered)
+		return v, nil
+	}
+	if err != nil { // such as an AUC of one class: harm is not shown
+		v.Pass, v.Reason = true, fmt.Sprintf("%d answers, no harm is shown: %v", answered, err)
 		return v, nil
 	}
 	v.Diff, v.Low, v.High = d.Value, d.Low, d.High
