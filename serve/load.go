@@ -23,8 +23,8 @@ func (s *Server) Load(ctx context.Context, ref string) error {
 }
 
 func (s *Server) load(ctx context.Context, ref string) error {
-	if s.closed.Load() {
-		return fault.Errorf(fault.Closed, "the server is closed")
+	if err := s.open(); err != nil {
+		return err
 	}
 	if s.models == nil {
 		return fault.Errorf(fault.Unsupported, "the server was made without Models: give them to New, or Add versions by hand")
@@ -114,8 +114,8 @@ func (s *Server) SetRoute(ctx context.Context, r Route) error {
 }
 
 func (s *Server) setRoute(ctx context.Context, r Route) error {
-	if s.closed.Load() {
-		return fault.Errorf(fault.Closed, "the server is closed")
+	if err := s.open(); err != nil {
+		return err
 	}
 	if err := r.check(); err != nil {
 		return err
@@ -162,6 +162,9 @@ func (s *Server) latest(ctx context.Context, model string) (Route, error) {
 
 // apply loads what r needs, stores r if asked and moves the traffic. m.mu is held.
 func (s *Server) apply(ctx context.Context, m *served, r Route, store bool) error {
+	if err := s.open(); err != nil { // Close lets go of what is loaded when it gets m.mu
+		return err
+	}
 	t := &traffic{route: r, below: r.canaryBuckets()}
 	for _, slot := range []struct {
 		v      **version

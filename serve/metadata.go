@@ -42,8 +42,8 @@ func (s *Server) Metadata(model string, number int64) (Metadata, error) {
 // Ready reports whether requests can be answered: nil when the server is open
 // and serves a model. Errors: Closed, Unavailable.
 func (s *Server) Ready() error {
-	if s.closed.Load() {
-		return fault.Errorf(fault.Closed, "serve: the server is closed")
+	if err := s.open(); err != nil {
+		return fmt.Errorf("serve: %w", err)
 	}
 	if len(s.Models()) == 0 {
 		return fault.Errorf(fault.Unavailable, "serve: no model is loaded yet")

@@ -82,15 +82,3 @@ func (r Route) to(version int64) Route {
 	}
 	return r.normal()
 }
-
-// versions returns the versions that the route needs.
-func (r Route) versions() []int64 {
-	out := []int64{r.Primary}
-	if r.Canary != 0 {
-		out = append(out, r.Canary)
-	}
-	if r.Shadow != 0 && r.Shadow != r.Canary {
-		out = append(out, r.Shadow)
-	}
-	return out
-}

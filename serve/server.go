@@ -100,10 +100,18 @@ func (s *Server) model(name string) *served {
 	return m.(*served)
 }
 
+// open returns nil until Close. Errors: Closed.
+func (s *Server) open() error {
+	if s.closed.Load() {
+		return fault.Errorf(fault.Closed, "the server is closed")
+	}
+	return nil
+}
+
 // find returns a model that has a route. Errors: NotFound, Closed.
 func (s *Server) find(name string) (*served, error) {
-	if s.closed.Load() {
-		return nil, fault.Errorf(fault.Closed, "the server is closed")
+	if err := s.open(); err != nil {
+		return nil, err
 	}
 	if m, ok := s.byName.Load(name); ok && m.(*served).current.Load() != nil {
 		return m.(*served), nil

@@ -51,10 +51,10 @@ type Prediction struct {
 	Key        string // what the traffic split hashed
 	Time       time.Time
 	Features   frame.Row
-	Output     frame.Value // the predicted label or number
-	Scores     []float64   // class probabilities in the order of the model's classes; nil for regression
-	Propensity float64     // probability with which this variant was chosen
-	Latency    time.Duration
+	Output     frame.Value   // the predicted label or number
+	Scores     []float64     // class probabilities in the order of the model's classes; nil for regression
+	Propensity float64       // probability with which this variant was chosen
+	Latency    time.Duration // of the version, for the whole batch that the row came in
 }
 
 // Label is the truth about a prediction, known later.

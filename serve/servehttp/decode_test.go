@@ -49,6 +49,7 @@ func TestDecodeReuse(t *testing.T) {
 	bodies := []string{
 		one("FP64", "[3]", "[1,2,3]"), one("FP64", "[3]", "[4,5,6]"), one("FP64", "[2]", "[7,8]"), one("FP32", "[2]", "[7,8]"), one("BYTES", "[1]", `["a"]`),
 		one("FP64", "[1]", `["a"]`), `{"id":"a","inputs":[],"outputs":[{"name":"y"}],"parameters":{"key":"k","binary_data_output":true}}`, one("INT64", "[1]", "[1]"), `{"inputs":[{"name":"x"}]}`,
+		`{"inputs":[{"name":null}]}`, `{"inputs":[{"name":"x","datatype":null,"shape":[1],"data":[1]}]}`, `{"inputs":[{"name":"x","datatype":"FP64","shape":null,"data":[1]}]}`, `{"id":null,"outputs":null,"inputs":null}`,
 	}
 	r := rand.New(rand.NewPCG(1, 1))
 	for range 300 {

@@ -133,26 +133,15 @@ func (s *scanner) scalar() (string, error) {
 // input reads one input tensor.
 func (q *inferRequest) input() error {
 	s := &q.scan
-	if len(q.inputs) < cap(q.inputs) {
-		q.inputs = q.inputs[:len(q.inputs)+1] // with what an earlier request left there
-	} else {
-		q.inputs = append(q.inputs, frame.Tensor{})
-	}
-	t := &q.inputs[len(q.inputs)-1]
-	old := t.Data
-	*t = frame.Tensor{Name: t.Name, Datatype: t.Datatype, Shape: t.Shape[:0]}
-	size, at := int64(-1), -1 // at: of data
+	t, old := q.next()
+	size, at := int64(-1), -1 // binary_data_size, and where data is
 	var seen members
 	err := s.object(func(key []byte) error {
 		switch string(key) {
 		case "name":
-			return seen.once(s, 1, func() (err error) { t.Name, err = s.same(t.Name); return err })
+			return seen.once(s, 1, func() (err error) { t.Name, err = s.same(old.Name); return err })
 		case "datatype":
-			return seen.once(s, 2, func() error {
-				d, err := s.same(string(t.Datatype))
-				t.Datatype = frame.Datatype(d)
-				return err
-			})
+			return seen.once(s, 2, func() (err error) { t.Datatype, err = s.datatype(old.Datatype); return err })
 		case "shape":
 			return seen.once(s, 4, func() error { return q.shape(t) })
 		case "parameters":
@@ -161,9 +150,9 @@ func (q *inferRequest) input() error {
 			return seen.once(s, 16, func() error {
 				at = s.at
 				if seen&(2|4) == 2|4 {
-					return q.jsonData(t, old)
+					return q.jsonData(t, old.Data)
 				}
-				return s.skip(0) // read below, when datatype and shape are known
+				return s.skip(0) // finish reads it, when datatype and shape are known
 			})
 		}
 		return s.skip(0)
@@ -171,14 +160,26 @@ func (q *inferRequest) input() error {
 	if err != nil {
 		return err
 	}
-	if seen&1 == 0 || t.Name == "" {
+	if t.Name == "" {
 		return fault.Errorf(fault.Invalid, "input %d has no name", len(q.inputs)-1)
 	}
-	if seen&2 == 0 {
-		t.Datatype = ""
-	}
 	q.sizes = append(q.sizes, size)
-	return q.finish(t, old, at, size)
+	return q.finish(t, old.Data, at, size)
+}
+
+// next makes room for one more input, with the memory of an earlier request's
+// shape, and returns what that request left there: its strings are likely to
+// come again, its data to have the same length.
+func (q *inferRequest) next() (t *frame.Tensor, old frame.Tensor) {
+	if len(q.inputs) < cap(q.inputs) {
+		q.inputs = q.inputs[:len(q.inputs)+1]
+	} else {
+		q.inputs = append(q.inputs, frame.Tensor{})
+	}
+	t = &q.inputs[len(q.inputs)-1]
+	old = *t
+	*t = frame.Tensor{Shape: t.Shape[:0]}
+	return t, old
 }
 
 // finish reads data that came before what it needs, and tells what is missing.
@@ -218,6 +219,11 @@ func (s *scanner) same(last string) (string, error) {
 		return last, err
 	}
 	return string(t), err
+}
+
+func (s *scanner) datatype(last frame.Datatype) (frame.Datatype, error) {
+	d, err := s.same(string(last))
+	return frame.Datatype(d), err
 }
 
 func (q *inferRequest) shape(t *frame.Tensor) error {

@@ -66,48 +66,31 @@ func RunPredictor(t *testing.T, p serve.Predictor, inputs []frame.Tensor) {
 	require.NotEmpty(t, inputs)
 	n := int(inputs[0].Shape[0])
 	require.GreaterOrEqual(t, n, 2, "the suite compares a batch with its rows")
-	predict := func(t *testing.T, in []frame.Tensor) []frame.Tensor {
-		out, err := p.Predict(t.Context(), in)
-		require.NoError(t, err)
-		return out
-	}
 
 	t.Run("outputs are as the signature says", func(t *testing.T) {
-		out := predict(t, inputs)
-		specs := p.Signature().Outputs
-		require.Len(t, out, len(specs))
-		for i, spec := range specs {
-			require.NoError(t, out[i].Check())
-			require.Equal(t, spec.Name, out[i].Name)
-			require.Equal(t, spec.Datatype, string(out[i].Datatype))
-			require.Len(t, out[i].Shape, len(spec.Shape))
-			require.EqualValues(t, n, out[i].Shape[0])
-			for d, want := range spec.Shape {
-				require.True(t, want < 0 || want == out[i].Shape[d], "output %s: shape %v, signature %v", spec.Name, out[i].Shape, spec.Shape)
-			}
-		}
+		requireSignature(t, p.Signature().Outputs, predict(t, p, inputs), n)
 	})
 	t.Run("a row is answered alike alone and in a batch", func(t *testing.T) {
-		whole := predict(t, inputs)
+		whole := predict(t, p, inputs)
 		for row := range n {
-			for i, out := range predict(t, rowOf(inputs, row)) {
+			for i, out := range predict(t, p, rowOf(inputs, row)) {
 				requireClose(t, rowOf(whole, row)[i].Data, out.Data)
 			}
 		}
 	})
 	t.Run("nothing is kept of the inputs", func(t *testing.T) {
-		before := predict(t, inputs)
+		before := predict(t, p, inputs)
 		scratch := rowOf(inputs, 0)
-		_ = predict(t, scratch)
+		_ = predict(t, p, scratch)
 		for i := range scratch {
 			reflect.ValueOf(scratch[i].Data).Index(0).SetZero()
 		}
-		for i, out := range predict(t, inputs) {
+		for i, out := range predict(t, p, inputs) {
 			requireClose(t, before[i].Data, out.Data)
 		}
 	})
 	t.Run("concurrent use", func(t *testing.T) {
-		want := predict(t, inputs)
+		want := predict(t, p, inputs)
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
@@ -122,6 +105,28 @@ func RunPredictor(t *testing.T, p serve.Predictor, inputs []frame.Tensor) {
 		}
 		wg.Wait()
 	})
+}
+
+func predict(t *testing.T, p serve.Predictor, inputs []frame.Tensor) []frame.Tensor {
+	t.Helper()
+	out, err := p.Predict(t.Context(), inputs)
+	require.NoError(t, err)
+	return out
+}
+
+func requireSignature(t *testing.T, specs []bundle.TensorSpec, out []frame.Tensor, n int) {
+	t.Helper()
+	require.Len(t, out, len(specs))
+	for i, spec := range specs {
+		require.NoError(t, out[i].Check())
+		require.Equal(t, spec.Name, out[i].Name)
+		require.Equal(t, spec.Datatype, string(out[i].Datatype))
+		require.Len(t, out[i].Shape, len(spec.Shape))
+		require.EqualValues(t, n, out[i].Shape[0])
+		for d, want := range spec.Shape {
+			require.True(t, want < 0 || want == out[i].Shape[d], "output %s: shape %v, signature %v", spec.Name, out[i].Shape, spec.Shape)
+		}
+	}
 }
 
 // rowOf returns one row of a batch, in memory of its own.

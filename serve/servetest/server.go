@@ -41,7 +41,7 @@ func New(t testing.TB, model string, p serve.Predictor, opt *serve.Options) *Ser
 func RequirePredictions(t testing.TB, s *Server, model string, n int) []serve.Prediction {
 	t.Helper()
 	require.NoError(t, s.Flush(t.Context()))
-	ps, err := s.Log.Predictions(t.Context(), serve.PredictionQuery{Model: model})
+	ps, err := s.Log.Predictions(t.Context(), serve.PredictionQuery{Model: model, Limit: n + 1})
 	require.NoError(t, err)
 	require.Len(t, ps, n)
 	return ps
