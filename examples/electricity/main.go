@@ -128,16 +128,16 @@ func replayLoop(ctx context.Context, m *market, loop *retrain.Loop, stores *retr
 	if err != nil {
 		return err
 	}
-	defer stop()
-	r := &replay{market: m, loop: loop, clock: now, url: url, client: &http.Client{Timeout: 30 * time.Second}, end: end}
-	if err := r.resume(ctx, stores.Serve); err != nil {
-		return err
-	}
+	client := &http.Client{Timeout: 30 * time.Second}
+	r := &replay{market: m, loop: loop, clock: now, url: url, client: client, end: end}
 	watch := &watcher{market: m, loop: loop, log: stores.Serve, progress: p}
-	if r.row > m.history {
-		if err := watch.skipEvents(ctx); err != nil {
-			return err
-		}
+	err = r.resume(ctx, stores.Serve)
+	if err == nil && r.row > m.history {
+		err = watch.skipEvents(ctx)
 	}
-	return errors.Join(r.run(ctx, func(row int) error { return watch.update(ctx, row) }), loop.Close(context.WithoutCancel(ctx)))
+	if err == nil {
+		err = r.run(ctx, func(row int) error { return watch.update(ctx, row) })
+	}
+	client.CloseIdleConnections() // or the server would wait for them
+	return errors.Join(err, stop(), loop.Close(context.WithoutCancel(ctx)))
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/serve/servehttp"
 	"github.com/mlloop/mlloop/train/frame"
 )
 
@@ -38,16 +38,21 @@ type replay struct {
 	label int // row whose label is to be given next
 }
 
-// listen serves the loop's handler on a free loopback port until stop is called.
-func listen(ctx context.Context, handler http.Handler) (url string, stop func(), err error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+// listen serves the loop's handler on a free loopback port. stop ends it, and
+// returns what went wrong.
+func listen(ctx context.Context, handler http.Handler) (url string, stop func() error, err error) {
+	l, err := servehttp.Listen(ctx, "127.0.0.1:0")
 	if err != nil {
 		return "", nil, err
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = server.Serve(l) }() // returns ErrServerClosed after stop
-	return "http://" + l.Addr().String() + "/v2/models/" + model, func() { _ = server.Close() }, nil
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- servehttp.Serve(ctx, l, handler) }()
+	stop = func() error {
+		cancel()
+		return <-ended
+	}
+	return "http://" + l.Addr().String() + "/v2/models/" + model, stop, nil
 }
 
 // resume finds the first row that has no durable prediction and the first that
