@@ -101,11 +101,6 @@ func (r *replay) step(ctx context.Context, onStep func(row int) error) error {
 // is the same prediction.
 func requestID(row int) string { return fmt.Sprintf("row-%05d", row) }
 
-// rowOf is the inverse of requestID.
-func rowOf(id string) (int, error) {
-	return strconv.Atoi(id[len("row-"):])
-}
-
 // request is the body of the Open Inference Protocol v2 request about one row:
 // its own six values, nothing else.
 func request(row int, values frame.Row) []byte {
