@@ -41,7 +41,7 @@ func TestLoadedByNumberStays(t *testing.T) {
 
 func TestLoadErrors(t *testing.T) {
 	models := newFakeModels(1)
-	models.broken[9] = true
+	models.damage(9, true)
 	s, _ := newServer(t, models, nil)
 	for _, c := range []struct {
 		ref  string
@@ -73,11 +73,11 @@ func TestRunMovesTheTraffic(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- s.Run(ctx) }()
 
-		models.broken[2] = true
+		models.damage(2, true)
 		models.promote(2)
 		time.Sleep(1500 * time.Millisecond)
 		require.Equal(t, "v1", ask(t, s, "churn", "a"), "a version that cannot be loaded moves nothing")
-		models.broken[2] = false
+		models.damage(2, false)
 		time.Sleep(time.Second)
 		require.Equal(t, "v2", ask(t, s, "churn", "b"))
 
@@ -109,7 +109,7 @@ func TestSetRoute(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, stored, again)
 
-	models.broken[7] = true
+	models.damage(7, true)
 	broken := stored
 	broken.Shadow = 7
 	require.ErrorIs(t, s.SetRoute(t.Context(), broken), serve.ErrCorrupt, "what cannot be loaded is not stored")

@@ -37,6 +37,13 @@ func (m *fakeModels) promote(version int64) {
 	m.champion = version
 }
 
+// damage makes a version unloadable, or loadable again.
+func (m *fakeModels) damage(version int64, broken bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.broken[version] = broken
+}
+
 func (m *fakeModels) Resolve(_ context.Context, ref string) (registry.Version, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -77,11 +77,13 @@ func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var fresh []serve.Label
+	named := map[string]bool{} // IDs in unknown
 	seen := map[name]serve.Label{}
 	for _, l := range ls {
 		n := name{l.Model, l.ID}
 		if len(s.byID[n]) == 0 {
-			if !slices.Contains(unknown, l.ID) {
+			if !named[l.ID] {
+				named[l.ID] = true
 				unknown = append(unknown, l.ID)
 			}
 			continue
@@ -94,7 +96,7 @@ func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []s
 		case !ok:
 			seen[n] = l
 			fresh = append(fresh, l)
-		case before.Value != l.Value:
+		case !before.Value.Equal(l.Value):
 			return nil, fault.Errorf(fault.Conflict, "prediction %q has the label %q: it cannot become %q", l.ID, before.Value.Text(), l.Value.Text())
 		}
 	}

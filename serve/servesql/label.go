@@ -4,11 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/sqldb"
 	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/train/frame"
 )
 
 const (
@@ -31,6 +31,7 @@ func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []s
 	for _, l := range ls {
 		args = append(args, l.Model, l.ID, string(l.Value.Kind()), l.Value.Text(), l.Time.UnixMilli())
 	}
+	named := map[string]bool{} // IDs in unknown
 	stored, err := s.stmt(ctx, selectLabel)
 	if err != nil {
 		return nil, sqldb.Fault(err)
@@ -43,7 +44,8 @@ func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []s
 		}
 		missing, err := compare(ctx, tx.StmtContext(ctx, stored), ls[from:to])
 		for _, id := range missing {
-			if !slices.Contains(unknown, id) {
+			if !named[id] {
+				named[id] = true
 				unknown = append(unknown, id)
 			}
 		}
@@ -64,9 +66,15 @@ func compare(ctx context.Context, stored *sql.Stmt, ls []serve.Label) (missing [
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			missing = append(missing, l.ID)
+			continue
 		case err != nil:
 			return nil, err
-		case kind != string(l.Value.Kind()) || value != l.Value.Text():
+		}
+		before, err := frame.ParseValue(frame.Kind(kind), value)
+		if err != nil {
+			return nil, damaged("label of", l.ID, l.Model, err)
+		}
+		if !before.Equal(l.Value) {
 			return nil, fault.Errorf(fault.Conflict, "prediction %q has the label %q: it cannot become %q", l.ID, value, l.Value.Text())
 		}
 	}

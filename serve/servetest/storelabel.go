@@ -76,8 +76,16 @@ func testUnknownLabels(t *testing.T, s serve.Store) {
 
 func testRelabel(t *testing.T, s serve.Store) {
 	require.NoError(t, s.AppendPredictions(t.Context(), []serve.Prediction{prediction("churn", "a", serve.Primary), prediction("churn", "b", serve.Primary)}))
+	require.NoError(t, s.AppendPredictions(t.Context(), []serve.Prediction{prediction("churn", "c", serve.Primary)}))
+	_, err := s.AppendLabels(t.Context(), []serve.Label{label("other", "c", frame.FloatValue(0))})
+	require.NoError(t, err)
+	for _, equal := range []float64{0, math.Copysign(0, -1)} {
+		_, err = s.AppendLabels(t.Context(), []serve.Label{label("churn", "c", frame.FloatValue(equal))})
+		require.NoError(t, err, "0 and -0 are one label")
+	}
+
 	first := label("churn", "a", frame.IntValue(1))
-	_, err := s.AppendLabels(t.Context(), []serve.Label{first, first})
+	_, err = s.AppendLabels(t.Context(), []serve.Label{first, first})
 	require.NoError(t, err)
 	later := first
 	later.Time = first.Time.AddDate(0, 0, 1)
@@ -92,10 +100,11 @@ func testRelabel(t *testing.T, s serve.Store) {
 	_, err = s.AppendLabels(t.Context(), []serve.Label{label("churn", "b", frame.IntValue(1)), label("churn", "b", frame.IntValue(2))})
 	require.ErrorIs(t, err, serve.ErrConflict, "within one batch too")
 
-	got, err := s.Labels(t.Context(), serve.LabelQuery{Model: "churn"})
+	got, err := s.Lookup(t.Context(), "churn", []string{"a", "b"})
 	require.NoError(t, err)
-	require.Len(t, got, 1)
+	require.Len(t, got, 2)
 	require.True(t, first.Time.Equal(got[0].Label.Time), "the first label stays")
+	require.Zero(t, got[1].Label, "nothing of a refused batch is stored")
 }
 
 func testLookup(t *testing.T, s serve.Store) {
