@@ -59,5 +59,7 @@
 //	input shifted by 10 % of range   200 within 2,000 rows, half of them within 479
 //	input shifted by 30 % of range   200, within 293
 //
-// go test ./drift/drifttest -v -drift.streams=200 prints them.
+// Rows that each keep 80, 95 or 98 % of the one before, or follow a season that
+// the reference holds twice, raise an alert in at most 5 % of such streams too.
+// go test ./drift/drifttest -v -drift.streams=200 prints them all.
 package drift

@@ -3,10 +3,13 @@ package drifttest_test
 import (
 	"flag"
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/drift"
@@ -124,4 +127,64 @@ func quantile(sorted []int, q float64) int {
 		return -1
 	}
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+}
+
+// Rows that depend on the rows before them, or on the season, are no drift as
+// long as the reference has seen it.
+func TestCorrelatedRowsRaiseNoAlert(t *testing.T) {
+	for name, next := range map[string]func(rng *rand.Rand) func() float64{
+		"each row keeps 80 % of the one before": keeping(0.8),
+		"each row keeps 95 % of the one before": keeping(0.95),
+		"each row keeps 98 % of the one before": keeping(0.98),
+		"two seasons in the reference": func(rng *rand.Rand) func() float64 {
+			i, phase := 0.0, rng.Float64()
+			return func() float64 {
+				i++
+				return 2*math.Sin(2*math.Pi*(phase+i/2000)) + rng.NormFloat64()
+			}
+		},
+	} {
+		alarmed := 0
+		for seed := range *streams {
+			value, schema := next(rand.New(rand.NewPCG(uint64(seed), 7))), frame.Schema{{Name: "x", Kind: frame.Float64}}
+			row := func() frame.Row { return frame.Row{Schema: schema, Values: []frame.Value{frame.FloatValue(value())}} }
+			if raisesAlert(t, schema, row) {
+				alarmed++
+			}
+		}
+		t.Logf("%s: %d of %d streams raise an alert", name, alarmed, *streams)
+		assert.LessOrEqual(t, alarmed, *streams/20, name)
+	}
+}
+
+// keeping is an autoregressive process of order one.
+func keeping(share float64) func(rng *rand.Rand) func() float64 {
+	return func(rng *rand.Rand) func() float64 {
+		x := 0.0
+		return func() float64 {
+			x = share*x + rng.NormFloat64()
+			return x
+		}
+	}
+}
+
+// raisesAlert watches a stream that goes on as its reference.
+func raisesAlert(t testing.TB, schema frame.Schema, row func() frame.Row) bool {
+	reference := make([]frame.Row, referenceRows)
+	for i := range reference {
+		reference[i] = row()
+	}
+	table, err := frame.FromRows(schema, reference)
+	require.NoError(t, err)
+	p, err := profile.New(table, nil, nil)
+	require.NoError(t, err)
+	m, err := drift.New(drift.Config{Model: "m", Version: 1, Reference: p}, nil)
+	require.NoError(t, err)
+	for i := range streamRows {
+		m.ObservePrediction(time.Time{}, "", row(), frame.Value{}, nil)
+		if len(m.Check(time.UnixMilli(int64(i)))) > 0 {
+			return true
+		}
+	}
+	return false
 }

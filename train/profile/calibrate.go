@@ -62,11 +62,11 @@ func survivalF(x, a, b float64) float64 {
 	return mathext.RegIncBeta(b/2, a/2, b/(b+a*x))
 }
 
-// Of the Kolmogorov law K: the mean of K² is π²/12 and its variance is
-// 7π⁴/720 − (π²/12)², so that 2·mean²/variance is 5.
+// Of the Kolmogorov law K: the mean of K² is π²/12, and its tail 2·exp(−2x)
+// falls like that of a scaled chi-square with π²/3 degrees of freedom.
 const (
 	kolmogorovSquare = math.Pi * math.Pi / 12
-	kolmogorovDF     = 5
+	kolmogorovDF     = 4 * kolmogorovSquare
 )
 
 // strides is how many windows start within one window's length.
@@ -112,20 +112,30 @@ func (c *Column) calibrate(bins []uint16, window int) {
 	}
 }
 
+// What correlation adds to the mean is taken to lie along one direction, a
+// shift most often, until windows have shown otherwise: it counts as much as
+// priorWindows of them.
+const (
+	priorDF      = 1
+	priorWindows = 8
+)
+
 // fit matches the law to the statistic's values over windows that start every
-// stride rows. mean and df are those under independent rows.
+// stride rows, as the package comment derives it. mean and df are those under
+// independent rows.
 func fit(statistic string, t []float64, mean, df, window, rest float64, stride int) Calibration {
-	c := Calibration{Statistic: statistic, Mean: mean, DF: df, Windows: (window + rest) / window}
+	c := Calibration{Statistic: statistic, Mean: mean, DF: df, Windows: max(1, rest/window)}
 	got, variance := meanVariance(t)
 	if got <= mean {
 		return c
 	}
-	c.Mean = got
-	if variance > 0 {
-		c.DF = min(df, max(1, 2*got*got/variance))
-	}
 	rho := correlation(t, max(1, int(window)/stride))
 	c.Windows = max(1, c.Windows*(1-rho)/(1+rho))
+	c.Mean = got
+	excess := got - mean
+	prior := 2*mean*mean/df + 2*excess*excess/priorDF
+	variance = (c.Windows*variance + priorWindows*prior) / (c.Windows + priorWindows)
+	c.DF = min(df, max(1, 2*got*got/variance))
 	return c
 }
 

@@ -29,18 +29,25 @@
 // by far more than textbook p-values allow. New therefore slides a window of
 // Options.Window rows over the table and compares each with all other rows.
 // Each statistic T (PSI, D², the squared difference of missing shares) behaves
-// like a scaled chi-square variable; scale and degrees of freedom follow from
-// the mean and variance over these windows (Satterthwaite 1946):
+// like a scaled chi-square variable whose mean μ and variance σ² these windows
+// show (Satterthwaite 1946):
 //
-//	ν = 2·mean²/variance, at most what independent rows give, at least 1
-//	p = P( F(ν, w·ν) ≥ T/mean )
+//	ν = 2·μ²/σ², at least 1 and at most what independent rows give
+//	p = P( F(ν, w·ν) ≥ T/μ )
 //
 // The F law instead of the chi-square is the price of having seen few windows:
-// w = rows/Window·(1−ρ)/(1+ρ), where ρ is the correlation of neighbouring
+// w = (rows/Window − 1)·(1−ρ)/(1+ρ), where ρ is the correlation of neighbouring
 // windows, not below 0; a season is one observation, however many windows it
-// fills. The mean is never taken below what independent rows give, which is
-// (k−1)·(1/n+1/m) for PSI over k bins, π²/12·(1/n+1/m) for D², and
-// s·(1−s)·(1/n+1/m) for a share s.
+// fills. For the same reason σ² is the mean of what the w windows show and of
+// 2·μ₀²/ν₀ + 2·(μ−μ₀)², with the weight of eight windows: all that correlation
+// adds to the values μ₀ and ν₀ of independent rows lies along one direction.
+// These are, for windows of n rows against m,
+//
+//	PSI over k bins          μ₀ = (k−1)·(1/n+1/m)    ν₀ = k−1
+//	D²                       μ₀ = π²/12·(1/n+1/m)    ν₀ = π²/3
+//	a missing share s        μ₀ = s·(1−s)·(1/n+1/m)  ν₀ = 1
+//
+// and μ is never taken below μ₀.
 //
 // A window with fewer present values than usual is held to a mean raised in
 // proportion.
