@@ -32,10 +32,11 @@ func TestConformance(t *testing.T) {
 	servetest.Run(t, func(t *testing.T) serve.Store { return open(t, file(t)) })
 }
 
-// pool opens a database the way a service does that knows nothing of mlloop.
+// pool opens a database the way a service does that knows nothing of mlloop,
+// but for waiting for the disk.
 func pool(t *testing.T, path string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=synchronous(off)")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	return db
