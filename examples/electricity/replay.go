@@ -69,6 +69,12 @@ func (r *replay) resume(ctx context.Context, log serve.Store) error {
 // run replays the remaining rows, and steps the loop at every midnight of the
 // stream. onStep is called after each step with the row that comes next.
 func (r *replay) run(ctx context.Context, onStep func(row int) error) error {
+	if r.row > r.market.history { // an earlier life may have ended between a row and the label that came with it
+		r.clock.set(rowTime(r.row - 1))
+		if err := r.giveLabels(ctx); err != nil {
+			return err
+		}
+	}
 	for r.row < r.end {
 		if r.row%rowsPerDay == 0 {
 			if err := r.step(ctx, onStep); err != nil {
@@ -88,9 +94,6 @@ func (r *replay) run(ctx context.Context, onStep func(row int) error) error {
 }
 
 func (r *replay) step(ctx context.Context, onStep func(row int) error) error {
-	if err := r.giveLabels(ctx); err != nil {
-		return err
-	}
 	if err := r.loop.Step(ctx, rowTime(r.row)); err != nil {
 		return err
 	}
