@@ -17,20 +17,18 @@ const (
 )
 
 // trainer is the one kind of model, for the loop and for every calendar that it
-// is compared with. What matters on rows 0..8,711 is that the learning rate
-// falls and that the newest rows are not lost to validation: the epoch is
-// chosen on the latest twentieth, then all rows are fitted for as many.
+// is compared with.
 func trainer() train.Trainer {
 	return train.MLP{
 		Hidden: []int{64, 32}, Epochs: 8, Batch: 64, LearningRate: 0.01, Decay: 0.75, WeightDecay: 0.1,
-		Patience: 4, Validation: 0.05, Refit: true,
+		Patience: 4, Validation: 0.05,
 	}
 }
 
 func features() feature.Pipeline { return feature.Pipeline{feature.Standardize()} }
 
-// configure is the whole loop. The rules behind the numbers know rows 0..8,711
-// only; the README of this example says how each was come by.
+// configure is the whole loop. Its settings were chosen on rows 0..8,711 alone;
+// README.md says how.
 func configure(m *market, stores *retrain.Stores, c *clock, seed uint64) retrain.Config {
 	return retrain.Config{
 		Model: model, Stores: stores, Data: latestWindow(m),
