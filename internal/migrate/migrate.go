@@ -15,7 +15,6 @@ import (
 	"sort"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/sqldb"
@@ -28,11 +27,12 @@ type Set struct {
 	Prefix string // replaces {p} in the files, and names the table of versions
 }
 
-// Migration is one numbered step.
+// Migration is one numbered step: exactly what Up runs, so that an administrator
+// can review it, and run it instead.
 type Migration struct {
 	Version  int
 	Name     string // file name
-	SQL      string // with the prefix filled in
+	SQL      string // the file, and a row in the table of versions that says so
 	Checksum string // SHA-256 of the file as embedded, line ends as \n, in hex
 }
 
@@ -46,9 +46,10 @@ const DefaultPrefix = "mlloop_"
 // maxPrefix leaves room for a table's name in the 63 bytes that PostgreSQL keeps.
 const maxPrefix = 24
 
-// Migrations returns the set's steps in order: what a database administrator
-// reviews. Errors: Invalid for the prefix, or for files that are not numbered
-// 001, 002, 003 …
+// Migrations returns the set's steps in order. Whoever runs the SQL of each,
+// one after the other and each in one transaction, leaves nothing for Up to do.
+// Errors: Invalid for the prefix, or for files that are not numbered 001, 002,
+// 003 …
 func (s Set) Migrations() ([]Migration, error) {
 	if !prefixForm.MatchString(s.Prefix) || len(s.Prefix) > maxPrefix {
 		return nil, fault.Errorf(fault.Invalid,
@@ -88,32 +89,23 @@ func (s Set) read(name string, version int) (Migration, error) {
 	// A checkout may have turned line ends around; the step is the same.
 	text = bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
 	sum := sha256.Sum256(text)
-	return Migration{
-		Version:  version,
-		Name:     name,
-		SQL:      strings.ReplaceAll(string(text), "{p}", s.Prefix),
-		Checksum: hex.EncodeToString(sum[:]),
-	}, nil
+	step := Migration{Version: version, Name: name, Checksum: hex.EncodeToString(sum[:])}
+	step.SQL = s.statements(step, strings.ReplaceAll(string(text), "{p}", s.Prefix))
+	return step, nil
 }
 
-// Script returns one SQL script that does what Up does on an empty database,
-// the table of versions included, for an administrator who runs it by hand:
-// Up then finds nothing left to do.
-func (s Set) Script() (string, error) {
-	steps, err := s.Migrations()
-	if err != nil {
-		return "", err
-	}
+// statements returns the step's file and what records it.
+func (s Set) statements(step Migration, text string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "BEGIN;\n%s;\n", s.versionTable())
-	for _, step := range steps {
-		fmt.Fprintf(&b, "\n-- %s\n%s\n", step.Name, strings.TrimSpace(step.SQL))
-		// The values need no escaping: names and checksums hold no quotes.
-		fmt.Fprintf(&b, "INSERT INTO %smigration (store, version, name, checksum, applied_at) VALUES ('%s', %d, '%s', '%s', 0);\n",
-			s.Prefix, s.Name, step.Version, step.Name, step.Checksum)
+	if step.Version == 1 {
+		b.WriteString(s.versionTable() + ";\n\n")
 	}
-	b.WriteString("COMMIT;\n")
-	return b.String(), nil
+	b.WriteString(strings.TrimSuffix(strings.TrimSpace(text), ";") + ";\n\n")
+	// The values need no escaping: names and checksums hold no quotes.
+	fmt.Fprintf(&b, `INSERT INTO %smigration (store, version, name, checksum, applied_at)
+VALUES ('%s', %d, '%s', '%s', CAST(strftime('%%s', 'now') AS INTEGER) * 1000);
+`, s.Prefix, s.Name, step.Version, step.Name, step.Checksum)
+	return b.String()
 }
 
 func (s Set) versionTable() string {
@@ -122,7 +114,7 @@ func (s Set) versionTable() string {
 	version INTEGER NOT NULL,
 	name TEXT NOT NULL,
 	checksum TEXT NOT NULL,
-	applied_at BIGINT NOT NULL,
+	applied_at BIGINT NOT NULL, -- UTC milliseconds
 	PRIMARY KEY (store, version)
 )`
 }
@@ -189,7 +181,5 @@ func (s Set) apply(ctx context.Context, tx *sql.Tx, step Migration) error {
 	if _, err := tx.ExecContext(ctx, step.SQL); err != nil {
 		return fmt.Errorf("migration %s of the %s tables: %w", step.Name, s.Name, sqldb.Fault(err))
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO `+s.Prefix+`migration (store, version, name, checksum, applied_at) VALUES (?, ?, ?, ?, ?)`,
-		s.Name, step.Version, step.Name, step.Checksum, time.Now().UnixMilli())
-	return err
+	return nil
 }

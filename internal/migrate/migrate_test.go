@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -146,6 +147,7 @@ func TestMigrations(t *testing.T) {
 	require.Equal(t, "002_step.sql", steps[1].Name)
 	require.Contains(t, steps[0].SQL, "CREATE TABLE p_one")
 	require.NotContains(t, steps[0].SQL, "{p}")
+	require.NotContains(t, steps[1].SQL, "TABLE IF NOT EXISTS", "the first step makes the table of versions")
 	// printf 'CREATE TABLE {p}one (a INTEGER);\nCREATE INDEX {p}one_a ON {p}one (a);\n' | sha256sum
 	require.Equal(t, "fa57e356e1b66357a4ec6ff2268d5c14dc1902df61992cdc42f71bfbeb0b51e2", steps[0].Checksum)
 
@@ -186,21 +188,34 @@ func TestMigrationsErrors(t *testing.T) {
 	require.ErrorIs(t, err, fault.Invalid)
 }
 
-// What an administrator ran by hand is what Up would have done.
-func TestScript(t *testing.T) {
-	script, err := set(one, two).Script()
-	require.NoError(t, err)
+// What an administrator ran by hand is what Up would have done, from any version.
+func TestMigrationsByHand(t *testing.T) {
 	byHand, byUp := newDatabase(t), newDatabase(t)
-	_, err = byHand.Exec(script)
+	for _, known := range []migrate.Set{set(one), set(one, two)} {
+		require.NoError(t, migrate.Up(t.Context(), byUp, known))
+	}
+	steps, err := set(one, two).Migrations()
 	require.NoError(t, err)
+	before := time.Now().Add(-2 * time.Second)
+	for i, step := range steps {
+		_, err = byHand.Exec(step.SQL)
+		require.NoError(t, err)
+		require.Equal(t, i+1, versions(t, byHand, "p_migration"))
+	}
 	require.NoError(t, migrate.Up(t.Context(), byHand, set(one, two)))
-	require.NoError(t, migrate.Up(t.Context(), byUp, set(one, two)))
 	require.Equal(t, schema(t, byUp), schema(t, byHand))
+	require.Equal(t, applied(t, byUp), applied(t, byHand))
 
-	bad := set(one)
-	bad.Prefix = "x"
-	_, err = bad.Script()
-	require.ErrorIs(t, err, fault.Invalid)
+	var millis int64
+	require.NoError(t, byHand.QueryRow("SELECT applied_at FROM p_migration WHERE version = 2").Scan(&millis))
+	require.WithinRange(t, time.UnixMilli(millis), before, time.Now(), "in UTC milliseconds")
+}
+
+// applied lists the table of versions, without its times.
+func applied(t *testing.T, db *sql.DB) (text string) {
+	t.Helper()
+	require.NoError(t, db.QueryRow("SELECT group_concat(store || version || name || checksum, ' ') FROM p_migration").Scan(&text))
+	return text
 }
 
 func schema(t *testing.T, db *sql.DB) (texts []string) {

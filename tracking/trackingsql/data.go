@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"math"
 
+	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/tracking"
 )
 
@@ -37,17 +38,19 @@ func (s *Store) loadData(ctx context.Context, tx *sql.Tx, nums []int64, runs []t
 		byNum[num] = &runs[i]
 	}
 	for _, table := range dataTables() {
-		rows, err := tx.QueryContext(ctx, s.q(`SELECT run, `+table.columns+` FROM {p}`+table.name+
+		rows, err := tx.QueryContext(ctx, s.db.SQL(`SELECT run, `+table.columns+` FROM {p}`+table.name+
 			` WHERE run IN (`+marks(len(nums))+`) ORDER BY run, `+table.order), anys(nums)...)
 		if err != nil {
 			return err
 		}
-		of := func(dest ...any) (*tracking.RunRecord, error) {
-			var num int64
-			err := rows.Scan(append([]any{&num}, dest...)...)
-			return byNum[num], err
-		}
-		if err := scan(rows, func() error { return table.add(of) }); err != nil {
+		err = sqlstore.Each(rows, func(columns sqlstore.Scanner) error {
+			return table.add(func(dest ...any) (*tracking.RunRecord, error) {
+				var num int64
+				err := columns.Scan(append([]any{&num}, dest...)...)
+				return byNum[num], err
+			})
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -91,9 +94,9 @@ func addArtifact(of row) error {
 }
 
 func addLatest(of row) error {
-	var p point
 	var key string
-	run, err := of(&key, &p.step, &p.millis, &p.isNumber, &p.value)
+	var p point
+	run, err := of(append([]any{&key}, p.columns()...)...)
 	if err == nil {
 		run.Metrics[key] = p.metric(key)
 	}
@@ -102,14 +105,19 @@ func addLatest(of row) error {
 
 // point is a metric's point as the tables hold it.
 type point struct {
-	step, millis int64
-	isNumber     bool
-	value        float64
+	tracking.Metric
+	isNumber bool
 }
 
-func (p point) metric(key string) tracking.Metric {
+func (p *point) columns() []any {
+	return []any{&p.Step, sqlstore.Millis(&p.Time), &p.isNumber, &p.Value}
+}
+
+func (p *point) metric(key string) tracking.Metric {
+	m := p.Metric
+	m.Key = key
 	if !p.isNumber {
-		p.value = math.NaN()
+		m.Value = math.NaN()
 	}
-	return tracking.Metric{Key: key, Value: p.value, Step: p.step, Time: timeOf(p.millis)}
+	return m
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/internal/sqldb"
+	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/tracking"
 )
 
@@ -20,7 +20,7 @@ const insertRows = 100
 
 // Log implements tracking.Store.
 func (s *Store) Log(ctx context.Context, runID string, b tracking.Batch) error {
-	return sqldb.Tx(ctx, s.db, func(tx *sql.Tx) error {
+	return s.db.Tx(ctx, func(tx *sql.Tx) error {
 		run, err := s.runNum(ctx, tx, runID)
 		if err != nil {
 			return err
@@ -51,13 +51,13 @@ func (s *Store) logParams(ctx context.Context, tx *sql.Tx, run int64, params map
 }
 
 func (s *Store) logParam(ctx context.Context, tx *sql.Tx, run int64, key, value string) error {
-	_, err := tx.ExecContext(ctx, s.q(`INSERT INTO {p}tracking_param (run, key, value) VALUES (?, ?, ?)
+	_, err := tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_param (run, key, value) VALUES (?, ?, ?)
 		ON CONFLICT (run, key) DO NOTHING`), run, key, value)
 	if err != nil {
 		return err
 	}
 	var stored string
-	err = tx.QueryRowContext(ctx, s.q(`SELECT value FROM {p}tracking_param WHERE run = ? AND key = ?`), run, key).Scan(&stored)
+	err = tx.QueryRowContext(ctx, s.db.SQL(`SELECT value FROM {p}tracking_param WHERE run = ? AND key = ?`), run, key).Scan(&stored)
 	if err == nil && stored != value {
 		err = fault.Errorf(tracking.ErrAlreadyExists, "param %q is %q already and cannot become %q", key, stored, value)
 	}
@@ -66,7 +66,7 @@ func (s *Store) logParam(ctx context.Context, tx *sql.Tx, run int64, key, value 
 
 func (s *Store) logTags(ctx context.Context, tx *sql.Tx, run int64, tags map[string]string) error {
 	for key, value := range tags {
-		_, err := tx.ExecContext(ctx, s.q(`INSERT INTO {p}tracking_tag (run, key, value) VALUES (?, ?, ?)
+		_, err := tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_tag (run, key, value) VALUES (?, ?, ?)
 			ON CONFLICT (run, key) DO UPDATE SET value = excluded.value`), run, key, value)
 		if err != nil {
 			return err
@@ -77,7 +77,7 @@ func (s *Store) logTags(ctx context.Context, tx *sql.Tx, run int64, tags map[str
 
 func (s *Store) logInputs(ctx context.Context, tx *sql.Tx, run int64, inputs []tracking.Input) error {
 	for _, in := range inputs {
-		_, err := tx.ExecContext(ctx, s.q(`INSERT INTO {p}tracking_input (run, name, digest, context, source, row_count)
+		_, err := tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_input (run, name, digest, context, source, row_count)
 			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (run, name, digest, context) DO NOTHING`),
 			run, in.Name, in.Digest, in.Context, in.Source, in.Rows)
 		if err != nil {
@@ -89,7 +89,7 @@ func (s *Store) logInputs(ctx context.Context, tx *sql.Tx, run int64, inputs []t
 
 func (s *Store) logArtifacts(ctx context.Context, tx *sql.Tx, run int64, artifacts []tracking.Artifact) error {
 	for _, a := range artifacts {
-		_, err := tx.ExecContext(ctx, s.q(`INSERT INTO {p}tracking_artifact (run, path, digest, size) VALUES (?, ?, ?, ?)
+		_, err := tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_artifact (run, path, digest, size) VALUES (?, ?, ?, ?)
 			ON CONFLICT (run, path) DO UPDATE SET digest = excluded.digest, size = excluded.size`),
 			run, a.Path, a.Digest, a.Size)
 		if err != nil {
@@ -137,7 +137,7 @@ func (s *Store) upsertLatest(ctx context.Context, tx *sql.Tx, run int64, keys []
 		isNumber, value := number(m.Value)
 		args = append(args, run, key, m.Step, m.Time.UnixMilli(), isNumber, value)
 	}
-	_, err := tx.ExecContext(ctx, s.q(`INSERT INTO {p}tracking_metric AS old (run, key, step, time, is_number, value)
+	_, err := tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_metric AS old (run, key, step, time, is_number, value)
 		VALUES `+tuples(len(keys), 6)+`
 		ON CONFLICT (run, key) DO UPDATE
 		SET step = excluded.step, time = excluded.time, is_number = excluded.is_number, value = excluded.value
@@ -147,15 +147,15 @@ func (s *Store) upsertLatest(ctx context.Context, tx *sql.Tx, run int64, keys []
 
 // metricNums adds the numbers of the keys' rows to nums.
 func (s *Store) metricNums(ctx context.Context, tx *sql.Tx, run int64, keys []string, nums map[string]int64) error {
-	rows, err := tx.QueryContext(ctx, s.q(`SELECT key, num FROM {p}tracking_metric WHERE run = ? AND key IN (`+marks(len(keys))+`)`),
+	rows, err := tx.QueryContext(ctx, s.db.SQL(`SELECT key, num FROM {p}tracking_metric WHERE run = ? AND key IN (`+marks(len(keys))+`)`),
 		append([]any{run}, anys(keys)...)...)
 	if err != nil {
 		return err
 	}
-	return scan(rows, func() error {
+	return sqlstore.Each(rows, func(row sqlstore.Scanner) error {
 		var key string
 		var num int64
-		err := rows.Scan(&key, &num)
+		err := row.Scan(&key, &num)
 		nums[key] = num
 		return err
 	})
@@ -167,7 +167,7 @@ func (s *Store) insertPoints(ctx context.Context, tx *sql.Tx, points []tracking.
 		isNumber, value := number(m.Value)
 		args = append(args, nums[m.Key], m.Step, m.Time.UnixMilli(), isNumber, value)
 	}
-	_, err := tx.ExecContext(ctx, s.q(`INSERT INTO {p}tracking_point (metric, step, time, is_number, value)
+	_, err := tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_point (metric, step, time, is_number, value)
 		VALUES `+tuples(len(points), 5)+` ON CONFLICT DO NOTHING`), args...)
 	return err
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/internal/sqldb"
+	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/tracking"
 )
 
@@ -17,7 +17,7 @@ const runColumns = `r.num, r.id, r.experiment_id, r.name, r.status, r.started_at
 // Run implements tracking.Store.
 func (s *Store) Run(ctx context.Context, id string) (tracking.RunRecord, error) {
 	var found []tracking.RunRecord
-	err := sqldb.ReadTx(ctx, s.db, func(tx *sql.Tx) (err error) {
+	err := s.db.ReadTx(ctx, func(tx *sql.Tx) (err error) {
 		found, err = s.records(ctx, tx, `SELECT `+runColumns+` FROM {p}tracking_run r WHERE r.id = ?`, id)
 		return err
 	})
@@ -33,7 +33,7 @@ func (s *Store) Run(ctx context.Context, id string) (tracking.RunRecord, error) 
 // Runs implements tracking.Store.
 func (s *Store) Runs(ctx context.Context, q tracking.RunQuery) (runs []tracking.RunRecord, next string, err error) {
 	limit := cmp.Or(q.Limit, 1000)
-	err = sqldb.ReadTx(ctx, s.db, func(tx *sql.Tx) error {
+	err = s.db.ReadTx(ctx, func(tx *sql.Tx) error {
 		if err := s.checkPage(ctx, tx, q.Page); err != nil {
 			return err
 		}
@@ -92,26 +92,20 @@ func conditions(q tracking.RunQuery) (string, []any) {
 
 // records returns the runs that the query selects, with their data.
 func (s *Store) records(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]tracking.RunRecord, error) {
-	rows, err := tx.QueryContext(ctx, s.q(query), args...)
+	rows, err := tx.QueryContext(ctx, s.db.SQL(query), args...)
 	if err != nil {
 		return nil, err
 	}
 	var runs []tracking.RunRecord
 	var nums []int64
-	err = scan(rows, func() error {
+	err = sqlstore.Each(rows, func(row sqlstore.Scanner) error {
 		var r tracking.RunRecord
-		var num, started int64
-		var ended sql.NullInt64
-		if err := rows.Scan(&num, &r.ID, &r.ExperimentID, &r.Name, &r.Status, &started, &ended, &r.Error); err != nil {
-			return err
-		}
-		r.StartedAt = timeOf(started)
-		if ended.Valid {
-			r.EndedAt = timeOf(ended.Int64)
-		}
+		var num int64
+		err := row.Scan(&num, &r.ID, &r.ExperimentID, &r.Name, &r.Status,
+			sqlstore.Millis(&r.StartedAt), sqlstore.Millis(&r.EndedAt), &r.Error)
 		r.Metrics, r.Params, r.Tags = map[string]tracking.Metric{}, map[string]string{}, map[string]string{}
 		runs, nums = append(runs, r), append(nums, num)
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -129,24 +123,24 @@ func (s *Store) records(ctx context.Context, tx *sql.Tx, query string, args ...a
 // MetricHistory implements tracking.Store.
 func (s *Store) MetricHistory(ctx context.Context, runID, key string) ([]tracking.Metric, error) {
 	var points []tracking.Metric
-	err := sqldb.ReadTx(ctx, s.db, func(tx *sql.Tx) error {
+	err := s.db.ReadTx(ctx, func(tx *sql.Tx) error {
 		num, err := s.runNum(ctx, tx, runID)
 		if err != nil {
 			return err
 		}
-		rows, err := tx.QueryContext(ctx, s.q(`SELECT p.step, p.time, p.is_number, p.value
+		rows, err := tx.QueryContext(ctx, s.db.SQL(`SELECT p.step, p.time, p.is_number, p.value
 			FROM {p}tracking_metric m JOIN {p}tracking_point p ON p.metric = m.num
 			WHERE m.run = ? AND m.key = ?
 			ORDER BY p.step, p.time, p.is_number, p.value`), num, key)
 		if err != nil {
 			return err
 		}
-		return scan(rows, func() error {
+		points, err = sqlstore.Collect(rows, func(row sqlstore.Scanner) (tracking.Metric, error) {
 			var p point
-			err := rows.Scan(&p.step, &p.millis, &p.isNumber, &p.value)
-			points = append(points, p.metric(key))
-			return err
+			err := row.Scan(p.columns()...)
+			return p.metric(key), err
 		})
+		return err
 	})
 	return points, err
 }

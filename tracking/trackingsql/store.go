@@ -1,21 +1,21 @@
 package trackingsql
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
-	"strings"
-	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/migrate"
 	"github.com/mlloop/mlloop/internal/sqldb"
+	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/tracking"
 )
+
+//go:embed migration/*.sql
+var migrationFiles embed.FS
 
 // Dialect names the SQL that a database speaks.
 type Dialect = sqldb.Dialect
@@ -24,35 +24,36 @@ type Dialect = sqldb.Dialect
 // foreign keys and a busy timeout switched on, as Open does.
 const SQLite = sqldb.SQLite
 
-// Options are a Store's settings. The zero value of each is its default.
+// Migration is one numbered step that makes or changes the store's tables: its
+// Version from 1, the Name of its file, its SQL and a Checksum.
+type Migration = migrate.Migration
+
+// Options are a store's settings. A nil *Options, and the zero value of a
+// field, mean the default.
 type Options struct {
 	Prefix string // begins every table's name, ends in _; "": mlloop_
+}
+
+func (opts *Options) schema() sqlstore.Schema {
+	if opts == nil {
+		opts = &Options{}
+	}
+	return sqlstore.Schema{Domain: "tracking", Files: migrationFiles, Prefix: opts.Prefix}
 }
 
 // Store is a tracking.Store in a SQL database. It is safe for concurrent use,
 // by several processes on one database too.
 type Store struct {
 	tracking.UnimplementedStore
-
-	db      *sql.DB
-	dialect Dialect
-	prefix  string
-	owned   bool // Open made db
+	db *sqlstore.DB
 }
 
 var _ tracking.Store = (*Store)(nil)
 
-// New returns a store on the service's own pool, which it never closes. It
-// does no I/O; call Migrate before the first use of a database.
+// New returns a store on the service's own pool, which Close leaves open. It
+// does no I/O: call Migrate before the first use of a database.
 func New(db *sql.DB, dialect Dialect, opts *Options) *Store {
-	return &Store{db: db, dialect: dialect, prefix: prefix(opts)}
-}
-
-func prefix(opts *Options) string {
-	if opts == nil {
-		opts = &Options{}
-	}
-	return cmp.Or(opts.Prefix, migrate.DefaultPrefix)
+	return &Store{db: sqlstore.New(db, dialect, opts.schema())}
 }
 
 // Open opens the database at the URL, such as sqlite:runs.db, and brings its
@@ -64,65 +65,29 @@ func prefix(opts *Options) string {
 // for another scheme and for a database of a newer release, Unavailable,
 // Corrupt, Invalid.
 func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
-	db, dialect, err := sqldb.Open(ctx, url)
+	db, err := sqlstore.Open(ctx, url, opts.schema())
 	if err != nil {
-		return nil, fmt.Errorf("trackingsql: %w", err)
+		return nil, err
 	}
-	s := New(db, dialect, opts)
-	s.owned = true
-	if err := s.Migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("trackingsql: open %s: %w", url, err), db.Close())
-	}
-	return s, nil
-}
-
-//go:embed migration/*.sql
-var migrationFiles embed.FS
-
-func migrations(prefix string) (migrate.Set, error) {
-	files, err := fs.Sub(migrationFiles, "migration")
-	return migrate.Set{Name: "tracking", Files: files, Prefix: prefix}, err
+	return &Store{db: db}, nil
 }
 
 // Migrate brings the tables up to date; several processes may do so at once.
 // Errors: Unsupported for an unknown dialect or a database of a newer release,
 // Invalid for the prefix, Corrupt, Unavailable.
-func (s *Store) Migrate(ctx context.Context) error {
-	if s.dialect != SQLite {
-		return fault.Errorf(tracking.ErrUnsupported, "dialect %q: use trackingsql.SQLite", s.dialect)
-	}
-	set, err := migrations(s.prefix)
-	if err != nil {
-		return err
-	}
-	return migrate.Up(ctx, s.db, set)
-}
+func (s *Store) Migrate(ctx context.Context) error { return s.db.Migrate(ctx) }
 
-// Migrations returns the SQL script that makes the tables in an empty
-// database, for an administrator to review or to run by hand; Migrate then
-// finds nothing left to do. Errors: Invalid for the prefix.
-func Migrations(opts *Options) (string, error) {
-	set, err := migrations(prefix(opts))
-	if err != nil {
-		return "", err
-	}
-	return set.Script()
-}
+// Migrations returns the steps that Migrate takes, for an administrator to
+// review, or to run by hand: the SQL of each in order, each in one transaction,
+// leaves Migrate nothing to do. Errors: Invalid for the prefix.
+func Migrations(opts *Options) ([]Migration, error) { return opts.schema().Migrations() }
 
-// Close closes the pool if Open made it.
-func (s *Store) Close() error {
-	if !s.owned {
-		return nil
-	}
-	return sqldb.Fault(s.db.Close())
-}
-
-// q fills the prefix into a query.
-func (s *Store) q(query string) string { return strings.ReplaceAll(query, "{p}", s.prefix) }
+// Close closes the database if Open opened it.
+func (s *Store) Close() error { return s.db.Close() }
 
 // CreateExperiment implements tracking.Store.
 func (s *Store) CreateExperiment(ctx context.Context, e tracking.Experiment) error {
-	_, err := s.db.ExecContext(ctx, s.q(`INSERT INTO {p}tracking_experiment (id, name, created_at) VALUES (?, ?, ?)`),
+	_, err := s.db.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_experiment (id, name, created_at) VALUES (?, ?, ?)`),
 		e.ID, e.Name, e.CreatedAt.UnixMilli())
 	if err != nil {
 		return fmt.Errorf("experiment %q: %w", e.Name, sqldb.Fault(err))
@@ -132,41 +97,33 @@ func (s *Store) CreateExperiment(ctx context.Context, e tracking.Experiment) err
 
 // Experiment implements tracking.Store.
 func (s *Store) Experiment(ctx context.Context, name string) (tracking.Experiment, error) {
-	e := tracking.Experiment{Name: name}
-	var created int64
-	row := s.db.QueryRowContext(ctx, s.q(`SELECT id, created_at FROM {p}tracking_experiment WHERE name = ?`), name)
-	if err := row.Scan(&e.ID, &created); err != nil {
+	e, err := scanExperiment(s.db.QueryRowContext(ctx, s.db.SQL(`SELECT id, name, created_at FROM {p}tracking_experiment WHERE name = ?`), name))
+	if err != nil {
 		return tracking.Experiment{}, sqldb.Fault(err)
 	}
-	e.CreatedAt = timeOf(created)
 	return e, nil
+}
+
+func scanExperiment(row sqlstore.Scanner) (e tracking.Experiment, err error) {
+	err = row.Scan(&e.ID, &e.Name, sqlstore.Millis(&e.CreatedAt))
+	return e, err
 }
 
 // Experiments implements tracking.Store.
 func (s *Store) Experiments(ctx context.Context) ([]tracking.Experiment, error) {
-	rows, err := s.db.QueryContext(ctx, s.q(`SELECT id, name, created_at FROM {p}tracking_experiment ORDER BY name`))
+	rows, err := s.db.QueryContext(ctx, s.db.SQL(`SELECT id, name, created_at FROM {p}tracking_experiment ORDER BY name`))
 	if err != nil {
 		return nil, sqldb.Fault(err)
 	}
-	var es []tracking.Experiment
-	err = scan(rows, func() error {
-		var e tracking.Experiment
-		var created int64
-		if err := rows.Scan(&e.ID, &e.Name, &created); err != nil {
-			return err
-		}
-		e.CreatedAt = timeOf(created)
-		es = append(es, e)
-		return nil
-	})
+	es, err := sqlstore.Collect(rows, scanExperiment)
 	return es, sqldb.Fault(err)
 }
 
 // CreateRun implements tracking.Store.
 func (s *Store) CreateRun(ctx context.Context, r tracking.RunInfo) error {
-	_, err := s.db.ExecContext(ctx, s.q(`INSERT INTO {p}tracking_run
+	_, err := s.db.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_run
 		(id, experiment_id, name, status, started_at, ended_at, error) VALUES (?, ?, ?, ?, ?, ?, ?)`),
-		r.ID, r.ExperimentID, r.Name, r.Status, r.StartedAt.UnixMilli(), millisOf(r.EndedAt), r.Error)
+		r.ID, r.ExperimentID, r.Name, r.Status, r.StartedAt.UnixMilli(), sqlstore.NullMillis(r.EndedAt), r.Error)
 	err = sqldb.Fault(err)
 	switch {
 	case errors.Is(err, tracking.ErrNotFound):
@@ -179,8 +136,8 @@ func (s *Store) CreateRun(ctx context.Context, r tracking.RunInfo) error {
 
 // UpdateRun implements tracking.Store.
 func (s *Store) UpdateRun(ctx context.Context, r tracking.RunInfo) error {
-	res, err := s.db.ExecContext(ctx, s.q(`UPDATE {p}tracking_run SET name = ?, status = ?, ended_at = ?, error = ? WHERE id = ?`),
-		r.Name, r.Status, millisOf(r.EndedAt), r.Error, r.ID)
+	res, err := s.db.ExecContext(ctx, s.db.SQL(`UPDATE {p}tracking_run SET name = ?, status = ?, ended_at = ?, error = ? WHERE id = ?`),
+		r.Name, r.Status, sqlstore.NullMillis(r.EndedAt), r.Error, r.ID)
 	if err != nil {
 		return sqldb.Fault(err)
 	}
@@ -193,7 +150,7 @@ func (s *Store) UpdateRun(ctx context.Context, r tracking.RunInfo) error {
 
 // runNum returns the number of a run in the tables that refer to it.
 func (s *Store) runNum(ctx context.Context, tx *sql.Tx, id string) (num int64, err error) {
-	err = tx.QueryRowContext(ctx, s.q(`SELECT num FROM {p}tracking_run WHERE id = ?`), id).Scan(&num)
+	err = tx.QueryRowContext(ctx, s.db.SQL(`SELECT num FROM {p}tracking_run WHERE id = ?`), id).Scan(&num)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, noRun()
 	}
@@ -201,21 +158,3 @@ func (s *Store) runNum(ctx context.Context, tx *sql.Tx, id string) (num int64, e
 }
 
 func noRun() error { return fault.Errorf(tracking.ErrNotFound, "not found") }
-
-// scan calls each for every row, and closes rows.
-func scan(rows *sql.Rows, each func() error) error {
-	defer func() { _ = rows.Close() }() // rows.Err tells
-	for rows.Next() {
-		if err := each(); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-func timeOf(millis int64) time.Time { return time.UnixMilli(millis).UTC() }
-
-// millisOf is NULL for the zero time.
-func millisOf(t time.Time) sql.NullInt64 {
-	return sql.NullInt64{Int64: t.UnixMilli(), Valid: !t.IsZero()}
-}

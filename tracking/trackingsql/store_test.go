@@ -108,11 +108,13 @@ func TestOpenErrors(t *testing.T) {
 }
 
 func TestMigrationsByHand(t *testing.T) {
-	script, err := trackingsql.Migrations(&trackingsql.Options{Prefix: "ml_"})
+	steps, err := trackingsql.Migrations(&trackingsql.Options{Prefix: "ml_"})
 	require.NoError(t, err)
 	db := pool(t)
-	_, err = db.Exec(script)
-	require.NoError(t, err)
+	for _, step := range steps {
+		_, err = db.Exec("BEGIN;" + step.SQL + "COMMIT;")
+		require.NoError(t, err)
+	}
 	s := trackingsql.New(db, trackingsql.SQLite, &trackingsql.Options{Prefix: "ml_"})
 	require.NoError(t, s.Migrate(t.Context()), "nothing is left to do")
 	require.NoError(t, s.CreateExperiment(t.Context(), tracking.Experiment{ID: "1", Name: "churn"}))
