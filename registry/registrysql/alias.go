@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/registry"
 )
 
@@ -28,10 +29,10 @@ func (s *Store) SetAlias(ctx context.Context, model, alias string, from, to int6
 		case now.Version != from:
 			return fault.Errorf(registry.ErrConflict, "it points at version %d, not %d (0: none): look again", now.Version, from)
 		case to == 0:
-			_, err = tx.ExecContext(ctx, s.sql(`DELETE FROM {p}registry_alias WHERE model = ? AND name = ?`), model, alias)
+			_, err = tx.ExecContext(ctx, s.db.SQL(`DELETE FROM {p}registry_alias WHERE model = ? AND name = ?`), model, alias)
 		default:
-			_, err = tx.ExecContext(ctx, s.sql(`INSERT INTO {p}registry_alias (model, name, version, moved_at) VALUES (?, ?, ?, ?)
-				ON CONFLICT (model, name) DO UPDATE SET version = excluded.version, moved_at = excluded.moved_at`), model, alias, to, millis(at))
+			_, err = tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}registry_alias (model, name, version, moved_at) VALUES (?, ?, ?, ?)
+				ON CONFLICT (model, name) DO UPDATE SET version = excluded.version, moved_at = excluded.moved_at`), model, alias, to, at.UnixMilli())
 		}
 		if err != nil {
 			return err
@@ -54,25 +55,23 @@ func (s *Store) Alias(ctx context.Context, model, alias string) (a registry.Alia
 
 // alias returns the zero Alias and sql.ErrNoRows when there is none.
 func (s *Store) alias(ctx context.Context, tx *sql.Tx, model, alias string) (registry.Alias, error) {
-	a, err := scanAlias(tx.QueryRowContext(ctx, s.sql(`SELECT model, name, version, moved_at FROM {p}registry_alias WHERE model = ? AND name = ?`), model, alias))
+	a, err := scanAlias(tx.QueryRowContext(ctx, s.db.SQL(`SELECT model, name, version, moved_at FROM {p}registry_alias WHERE model = ? AND name = ?`), model, alias))
 	if err != nil {
 		return registry.Alias{}, err
 	}
 	return a, nil
 }
 
-func scanAlias(row scanner) (registry.Alias, error) {
+func scanAlias(row sqlstore.Scanner) (registry.Alias, error) {
 	var a registry.Alias
-	var moved int64
-	err := row.Scan(&a.Model, &a.Name, &a.Version, &moved)
-	a.MovedAt = timeOf(moved)
+	err := row.Scan(&a.Model, &a.Name, &a.Version, sqlstore.Millis(&a.MovedAt))
 	return a, err
 }
 
 // Aliases implements registry.Store.
 func (s *Store) Aliases(ctx context.Context, model string) (aliases []registry.Alias, err error) {
 	err = s.view(ctx, model, func(tx *sql.Tx) error {
-		aliases, err = collect(ctx, tx, scanAlias, s.sql(`SELECT model, name, version, moved_at FROM {p}registry_alias WHERE model = ? ORDER BY name`), model)
+		aliases, err = collect(ctx, tx, scanAlias, s.db.SQL(`SELECT model, name, version, moved_at FROM {p}registry_alias WHERE model = ? ORDER BY name`), model)
 		return err
 	})
 	return aliases, err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 
+	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/registry"
 )
 
@@ -17,14 +18,14 @@ const eventColumns = `model, seq, version, kind, alias, was, became, actor, reas
 // the model locked, or have made it.
 func (s *Store) append(ctx context.Context, tx *sql.Tx, e registry.Event) error {
 	var before string
-	err := tx.QueryRowContext(ctx, s.sql(`SELECT seq, hash FROM {p}registry_event WHERE model = ? ORDER BY seq DESC LIMIT 1`), e.Model).Scan(&e.Seq, &before)
+	err := tx.QueryRowContext(ctx, s.db.SQL(`SELECT seq, hash FROM {p}registry_event WHERE model = ? ORDER BY seq DESC LIMIT 1`), e.Model).Scan(&e.Seq, &before)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	e.Seq++
 	e.Hash = registry.Chain(before, e)
-	_, err = tx.ExecContext(ctx, s.sql(`INSERT INTO {p}registry_event (`+eventColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
-		e.Model, e.Seq, e.Version, e.Kind, e.Alias, e.From, e.To, e.Actor, e.Reason, millis(e.Time), e.Hash)
+	_, err = tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}registry_event (`+eventColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+		e.Model, e.Seq, e.Version, e.Kind, e.Alias, e.From, e.To, e.Actor, e.Reason, e.Time.UnixMilli(), e.Hash)
 	return err
 }
 
@@ -34,16 +35,14 @@ func (s *Store) Events(ctx context.Context, model string, after int64, limit int
 		limit = defaultLimit
 	}
 	err = s.view(ctx, model, func(tx *sql.Tx) error {
-		events, err = collect(ctx, tx, scanEvent, s.sql(`SELECT `+eventColumns+` FROM {p}registry_event WHERE model = ? AND seq > ? ORDER BY seq LIMIT ?`), model, after, limit)
+		events, err = collect(ctx, tx, scanEvent, s.db.SQL(`SELECT `+eventColumns+` FROM {p}registry_event WHERE model = ? AND seq > ? ORDER BY seq LIMIT ?`), model, after, limit)
 		return err
 	})
 	return events, err
 }
 
-func scanEvent(row scanner) (registry.Event, error) {
+func scanEvent(row sqlstore.Scanner) (registry.Event, error) {
 	var e registry.Event
-	var at int64
-	err := row.Scan(&e.Model, &e.Seq, &e.Version, &e.Kind, &e.Alias, &e.From, &e.To, &e.Actor, &e.Reason, &at, &e.Hash)
-	e.Time = timeOf(at)
+	err := row.Scan(&e.Model, &e.Seq, &e.Version, &e.Kind, &e.Alias, &e.From, &e.To, &e.Actor, &e.Reason, sqlstore.Millis(&e.Time), &e.Hash)
 	return e, err
 }

@@ -5,14 +5,11 @@ import (
 	"database/sql"
 	"embed"
 	"errors"
-	"fmt"
-	"io/fs"
-	"strings"
-	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/migrate"
 	"github.com/mlloop/mlloop/internal/sqldb"
+	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/registry"
 )
 
@@ -26,110 +23,74 @@ type Dialect = sqldb.Dialect
 // on (PRAGMA foreign_keys), and a busy timeout set.
 const SQLite = sqldb.SQLite
 
-// Migration is one numbered step that makes or changes the store's tables.
+// Migration is one numbered step that makes or changes the store's tables: its
+// Version from 1, the Name of its file, its SQL and a Checksum.
 type Migration = migrate.Migration
 
-// Options configures a store. The zero value is ready to use.
+// Options are a store's settings. A nil *Options, and the zero value of a
+// field, mean the default.
 type Options struct {
-	Prefix string // of the tables' names; "": mlloop_
+	Prefix string // begins every table's name, ends in _; "": mlloop_
 }
 
-func (o *Options) prefix() string {
-	if o == nil || o.Prefix == "" {
-		return migrate.DefaultPrefix
+func (opts *Options) schema() sqlstore.Schema {
+	if opts == nil {
+		opts = &Options{}
 	}
-	return o.Prefix
+	return sqlstore.Schema{Domain: "registry", Files: migrationFiles, Prefix: opts.Prefix}
 }
 
-// Store is a registry.Store on an SQL database. It is safe for concurrent use,
-// by several processes too.
+// Store is a registry.Store in a SQL database. It is safe for concurrent use,
+// by several processes on one database too.
 type Store struct {
 	registry.UnimplementedStore
-
-	db      *sql.DB
-	dialect Dialect
-	prefix  string
-	owned   bool // Close closes db
+	db *sqlstore.DB
 }
 
 var _ registry.Store = (*Store)(nil)
 
-// New returns a store in the caller's database. It does no I/O: call Migrate
-// before the first use, which also reports a bad dialect or prefix. Close leaves
-// the database open.
+// New returns a store on the service's own pool, which Close leaves open. It
+// does no I/O: call Migrate before the first use of a database.
 func New(db *sql.DB, dialect Dialect, opts *Options) *Store {
-	return &Store{db: db, dialect: dialect, prefix: opts.prefix()}
+	return &Store{db: sqlstore.New(db, dialect, opts.schema())}
 }
 
-// Open opens the database at url (sqlite:PATH), brings the tables up to date
-// and returns a store that owns the database: Close it. Errors: Unsupported for
-// another scheme or a database of a newer release; Invalid; Unavailable; Corrupt.
+// Open opens the database at the URL, such as sqlite:registry.db, and brings its
+// tables up to date. Close the store.
+//
+// The URL may have ?synchronous=full (the default: what is acknowledged
+// survives power loss) or ?synchronous=normal (it survives the death of the
+// process; the last moments may be lost with the machine). Errors: Unsupported
+// for another scheme and for a database of a newer release, Unavailable,
+// Corrupt, Invalid.
 func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
-	db, dialect, err := sqldb.Open(ctx, url)
+	db, err := sqlstore.Open(ctx, url, opts.schema())
 	if err != nil {
-		return nil, fmt.Errorf("registrysql: %w", err)
-	}
-	s := New(db, dialect, opts)
-	s.owned = true
-	if err := s.Migrate(ctx); err != nil {
-		_ = db.Close() // the first error is the one to report
 		return nil, err
 	}
-	return s, nil
+	return &Store{db: db}, nil
 }
 
-// Migrate creates the store's tables, or brings them up to date. Several
-// processes may call it at once. Errors: Unsupported for an unknown dialect or a
-// database of a newer release; Invalid for the prefix; Corrupt; Unavailable.
-func (s *Store) Migrate(ctx context.Context) error {
-	if s.dialect != SQLite {
-		return fault.Errorf(fault.Unsupported, "registrysql: dialect %q: want %q", s.dialect, SQLite)
-	}
-	if err := migrate.Up(ctx, s.db, migrationSet(s.prefix)); err != nil {
-		return fmt.Errorf("registrysql: migrate: %w", err)
-	}
-	return nil
-}
+// Migrate brings the tables up to date; several processes may do so at once.
+// Errors: Unsupported for an unknown dialect or a database of a newer release,
+// Invalid for the prefix, Corrupt, Unavailable.
+func (s *Store) Migrate(ctx context.Context) error { return s.db.Migrate(ctx) }
 
-// Migrations returns the steps that Migrate takes, for review. Errors: Invalid
-// for the prefix.
-func Migrations(opts *Options) ([]Migration, error) {
-	steps, err := migrationSet(opts.prefix()).Migrations()
-	if err != nil {
-		return nil, fmt.Errorf("registrysql: %w", err)
-	}
-	return steps, nil
-}
-
-func migrationSet(prefix string) migrate.Set {
-	files, err := fs.Sub(migrationFiles, "migration")
-	if err != nil {
-		files = migrationFiles // cannot be: the name is valid
-	}
-	return migrate.Set{Name: "registry", Files: files, Prefix: prefix}
-}
+// Migrations returns the steps that Migrate takes, for an administrator to
+// review, or to run by hand: the SQL of each in order, each in one transaction,
+// leaves Migrate nothing to do. Errors: Invalid for the prefix.
+func Migrations(opts *Options) ([]Migration, error) { return opts.schema().Migrations() }
 
 // Close closes the database if Open opened it.
-func (s *Store) Close() error {
-	if !s.owned {
-		return nil
-	}
-	if err := s.db.Close(); err != nil {
-		return fmt.Errorf("registrysql: close: %w", sqldb.Fault(err))
-	}
-	return nil
-}
-
-// sql fills the prefix into a query.
-func (s *Store) sql(query string) string { return strings.ReplaceAll(query, "{p}", s.prefix) }
+func (s *Store) Close() error { return s.db.Close() }
 
 // change runs fn in a transaction that has the model's row locked: changes of
 // one model happen one after the other. Errors: NotFound (model) besides fn's.
 func (s *Store) change(ctx context.Context, model string, fn func(tx *sql.Tx) error) error {
-	return sqldb.Tx(ctx, s.db, func(tx *sql.Tx) error {
+	return s.db.Tx(ctx, func(tx *sql.Tx) error {
 		// Writing first takes the lock at once, also on a pool whose transactions
 		// begin as readers.
-		result, err := tx.ExecContext(ctx, s.sql(`UPDATE {p}registry_model SET name = name WHERE name = ?`), model)
+		result, err := tx.ExecContext(ctx, s.db.SQL(`UPDATE {p}registry_model SET name = name WHERE name = ?`), model)
 		if err != nil {
 			return err
 		}
@@ -146,9 +107,9 @@ func (s *Store) change(ctx context.Context, model string, fn func(tx *sql.Tx) er
 
 // view runs fn in a transaction that reads, after checking that the model exists.
 func (s *Store) view(ctx context.Context, model string, fn func(tx *sql.Tx) error) error {
-	return sqldb.ReadTx(ctx, s.db, func(tx *sql.Tx) error {
+	return s.db.ReadTx(ctx, func(tx *sql.Tx) error {
 		var one int
-		err := tx.QueryRowContext(ctx, s.sql(`SELECT 1 FROM {p}registry_model WHERE name = ?`), model).Scan(&one)
+		err := tx.QueryRowContext(ctx, s.db.SQL(`SELECT 1 FROM {p}registry_model WHERE name = ?`), model).Scan(&one)
 		if errors.Is(err, sql.ErrNoRows) {
 			return modelNotFound(model)
 		}
@@ -164,26 +125,10 @@ func modelNotFound(model string) error {
 }
 
 // collect reads all rows of a query.
-func collect[T any](ctx context.Context, tx *sql.Tx, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+func collect[T any](ctx context.Context, tx *sql.Tx, scan func(sqlstore.Scanner) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }()
-	var all []T
-	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one)
-	}
-	return all, rows.Err()
+	return sqlstore.Collect(rows, scan)
 }
-
-// scanner is a *sql.Row or *sql.Rows.
-type scanner interface{ Scan(dest ...any) error }
-
-func millis(t time.Time) int64 { return t.UnixMilli() }
-
-func timeOf(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

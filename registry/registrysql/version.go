@@ -6,14 +6,14 @@ import (
 	"errors"
 
 	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/internal/sqldb"
+	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/registry"
 )
 
 // CreateModel implements registry.Store.
 func (s *Store) CreateModel(ctx context.Context, m registry.Model, e registry.Event) error {
-	return sqldb.Tx(ctx, s.db, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, s.sql(`INSERT INTO {p}registry_model (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING`), m.Name, millis(m.CreatedAt))
+	return s.db.Tx(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}registry_model (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING`), m.Name, m.CreatedAt.UnixMilli())
 		if err != nil {
 			return err
 		}
@@ -30,14 +30,12 @@ func (s *Store) CreateModel(ctx context.Context, m registry.Model, e registry.Ev
 
 // Models implements registry.Store.
 func (s *Store) Models(ctx context.Context) (models []registry.Model, err error) {
-	err = sqldb.ReadTx(ctx, s.db, func(tx *sql.Tx) error {
-		models, err = collect(ctx, tx, func(row scanner) (registry.Model, error) {
+	err = s.db.ReadTx(ctx, func(tx *sql.Tx) error {
+		models, err = collect(ctx, tx, func(row sqlstore.Scanner) (registry.Model, error) {
 			var m registry.Model
-			var created int64
-			err := row.Scan(&m.Name, &created)
-			m.CreatedAt = timeOf(created)
+			err := row.Scan(&m.Name, sqlstore.Millis(&m.CreatedAt))
 			return m, err
-		}, s.sql(`SELECT name, created_at FROM {p}registry_model ORDER BY name`))
+		}, s.db.SQL(`SELECT name, created_at FROM {p}registry_model ORDER BY name`))
 		return err
 	})
 	return models, err
@@ -45,12 +43,10 @@ func (s *Store) Models(ctx context.Context) (models []registry.Model, err error)
 
 const versionColumns = `model, number, digest, key, state, run_id, data_digest, parent, code, created_at`
 
-func scanVersion(row scanner) (registry.Version, error) {
+func scanVersion(row sqlstore.Scanner) (registry.Version, error) {
 	var v registry.Version
-	var created int64
 	err := row.Scan(&v.Model, &v.Number, &v.Digest, &v.Key, &v.State,
-		&v.Lineage.RunID, &v.Lineage.DataDigest, &v.Lineage.Parent, &v.Lineage.Code, &created)
-	v.CreatedAt = timeOf(created)
+		&v.Lineage.RunID, &v.Lineage.DataDigest, &v.Lineage.Parent, &v.Lineage.Code, sqlstore.Millis(&v.CreatedAt))
 	return v, err
 }
 
@@ -58,7 +54,7 @@ func scanVersion(row scanner) (registry.Version, error) {
 func (s *Store) CreateVersion(ctx context.Context, v registry.Version, e registry.Event) (registry.Version, error) {
 	err := s.change(ctx, v.Model, func(tx *sql.Tx) error {
 		if v.Key != "" {
-			old, err := scanVersion(tx.QueryRowContext(ctx, s.sql(`SELECT `+versionColumns+` FROM {p}registry_version WHERE model = ? AND key = ?`), v.Model, v.Key))
+			old, err := scanVersion(tx.QueryRowContext(ctx, s.db.SQL(`SELECT `+versionColumns+` FROM {p}registry_version WHERE model = ? AND key = ?`), v.Model, v.Key))
 			switch {
 			case err == nil && old.Digest != v.Digest:
 				return fault.Errorf(registry.ErrAlreadyExists, "the key %q belongs to %s, which has another digest: choose another key", v.Key, registry.VersionRef(v.Model, old.Number))
@@ -80,12 +76,12 @@ func (s *Store) CreateVersion(ctx context.Context, v registry.Version, e registr
 // insertVersion gives v the next number. The model is locked: no other call
 // can take the number, and a failed one leaves no gap.
 func (s *Store) insertVersion(ctx context.Context, tx *sql.Tx, v *registry.Version, e registry.Event) error {
-	err := tx.QueryRowContext(ctx, s.sql(`SELECT COALESCE(MAX(number), 0) + 1 FROM {p}registry_version WHERE model = ?`), v.Model).Scan(&v.Number)
+	err := tx.QueryRowContext(ctx, s.db.SQL(`SELECT COALESCE(MAX(number), 0) + 1 FROM {p}registry_version WHERE model = ?`), v.Model).Scan(&v.Number)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, s.sql(`INSERT INTO {p}registry_version (`+versionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
-		v.Model, v.Number, v.Digest, v.Key, v.State, v.Lineage.RunID, v.Lineage.DataDigest, v.Lineage.Parent, v.Lineage.Code, millis(v.CreatedAt))
+	_, err = tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}registry_version (`+versionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+		v.Model, v.Number, v.Digest, v.Key, v.State, v.Lineage.RunID, v.Lineage.DataDigest, v.Lineage.Parent, v.Lineage.Code, v.CreatedAt.UnixMilli())
 	if err != nil {
 		return err
 	}
@@ -103,7 +99,7 @@ func (s *Store) Version(ctx context.Context, model string, number int64) (v regi
 }
 
 func (s *Store) version(ctx context.Context, tx *sql.Tx, model string, number int64) (registry.Version, error) {
-	v, err := scanVersion(tx.QueryRowContext(ctx, s.sql(`SELECT `+versionColumns+` FROM {p}registry_version WHERE model = ? AND number = ?`), model, number))
+	v, err := scanVersion(tx.QueryRowContext(ctx, s.db.SQL(`SELECT `+versionColumns+` FROM {p}registry_version WHERE model = ? AND number = ?`), model, number))
 	if errors.Is(err, sql.ErrNoRows) {
 		return registry.Version{}, fault.Errorf(registry.ErrNotFound, "version %s: not found", registry.VersionRef(model, number))
 	}
@@ -113,7 +109,7 @@ func (s *Store) version(ctx context.Context, tx *sql.Tx, model string, number in
 // Versions implements registry.Store.
 func (s *Store) Versions(ctx context.Context, model string) (versions []registry.Version, err error) {
 	err = s.view(ctx, model, func(tx *sql.Tx) error {
-		versions, err = collect(ctx, tx, scanVersion, s.sql(`SELECT `+versionColumns+` FROM {p}registry_version WHERE model = ? ORDER BY number DESC`), model)
+		versions, err = collect(ctx, tx, scanVersion, s.db.SQL(`SELECT `+versionColumns+` FROM {p}registry_version WHERE model = ? ORDER BY number DESC`), model)
 		return err
 	})
 	return versions, err
@@ -131,7 +127,7 @@ func (s *Store) SetState(ctx context.Context, model string, number int64, from, 
 		case v.State != from:
 			return fault.Errorf(registry.ErrConflict, "its state is %s, not %s: look again", v.State, from)
 		}
-		if _, err := tx.ExecContext(ctx, s.sql(`UPDATE {p}registry_version SET state = ? WHERE model = ? AND number = ?`), to, model, number); err != nil {
+		if _, err := tx.ExecContext(ctx, s.db.SQL(`UPDATE {p}registry_version SET state = ? WHERE model = ? AND number = ?`), to, model, number); err != nil {
 			return err
 		}
 		return s.append(ctx, tx, e)
