@@ -7,6 +7,7 @@ import (
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/sqldb"
+	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/train/frame"
 )
@@ -89,10 +90,10 @@ func (s *Store) Labels(ctx context.Context, q serve.LabelQuery) ([]serve.Labelle
 // labelled runs a query for predictionColumns and labelColumns.
 func (s *Store) labelled(ctx context.Context, text string, args []any) ([]serve.LabelledPrediction, error) {
 	var stored []*storedPrediction
-	err := s.query(ctx, text, args, func(rows *sql.Rows) error {
+	err := s.query(ctx, text, args, func(row sqlstore.Scanner) error {
 		p := &storedPrediction{}
 		stored = append(stored, p)
-		return rows.Scan(append(p.columns(), p.labelColumns()...)...)
+		return row.Scan(append(p.columns(), p.labelColumns()...)...)
 	})
 	if err != nil {
 		return nil, err
@@ -115,8 +116,8 @@ func (s *Store) Counts(ctx context.Context, model string) (serve.Counts, error) 
 	err := s.query(ctx, `SELECT
 		(SELECT count(*) FROM {p}serve_prediction WHERE model = ? AND shadow = 0),
 		(SELECT count(*) FROM {p}serve_prediction WHERE model = ? AND shadow = 1),
-		(SELECT count(*) FROM {p}serve_label WHERE model = ?)`, []any{model, model, model}, func(rows *sql.Rows) error {
-		return rows.Scan(&c.Predictions, &c.Shadow, &c.Labels)
+		(SELECT count(*) FROM {p}serve_label WHERE model = ?)`, []any{model, model, model}, func(row sqlstore.Scanner) error {
+		return row.Scan(&c.Predictions, &c.Shadow, &c.Labels)
 	})
 	return c, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/sqldb"
+	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/train/frame"
 )
@@ -23,7 +24,7 @@ const (
 
 	predictionColumns = `p.seq, p.model, p.id, p.version, p.variant, p.key, p.time, p.schema_id,
 		p.features, p.output_kind, p.output, p.scores, p.propensity, p.latency`
-	labelColumns = `, coalesce(l.seq, 0), coalesce(l.kind, ''), coalesce(l.value, ''), coalesce(l.time, 0)`
+	labelColumns = `, coalesce(l.seq, 0), coalesce(l.kind, ''), coalesce(l.value, ''), l.time`
 
 	selectPredictions = `SELECT ` + predictionColumns + ` FROM {p}serve_prediction p WHERE p.model = ? AND p.seq > ?`
 )
@@ -69,7 +70,7 @@ func (s *Store) insert(ctx context.Context, n int, args []any, text func(rows in
 		stmts[size] = stmt
 	}
 	width, from := len(args)/n, 0
-	return sqldb.Tx(ctx, s.db, func(tx *sql.Tx) error {
+	return s.db.Tx(ctx, func(tx *sql.Tx) error {
 		for _, size := range sizes(n) {
 			to := from + size
 			result, err := tx.StmtContext(ctx, stmts[size]).ExecContext(ctx, args[width*from:width*to]...)
@@ -114,10 +115,10 @@ func (s *Store) Predictions(ctx context.Context, q serve.PredictionQuery) ([]ser
 	}
 	text += ` ORDER BY p.seq LIMIT ?`
 	var stored []*storedPrediction
-	err := s.query(ctx, text, append(args, limit(q.Limit)), func(rows *sql.Rows) error {
+	err := s.query(ctx, text, append(args, limit(q.Limit)), func(row sqlstore.Scanner) error {
 		p := &storedPrediction{}
 		stored = append(stored, p)
-		return rows.Scan(p.columns()...)
+		return row.Scan(p.columns()...)
 	})
 	if err != nil {
 		return nil, err
@@ -156,7 +157,7 @@ func (s *Store) Lookup(ctx context.Context, model string, ids []string) ([]serve
 
 // query runs a prepared query and hands each row to fn, which must not use the
 // database: a pool of one connection must do.
-func (s *Store) query(ctx context.Context, text string, args []any, fn func(*sql.Rows) error) error {
+func (s *Store) query(ctx context.Context, text string, args []any, fn func(row sqlstore.Scanner) error) error {
 	stmt, err := s.stmt(ctx, text)
 	if err != nil {
 		return sqldb.Fault(err)
@@ -165,13 +166,7 @@ func (s *Store) query(ctx context.Context, text string, args []any, fn func(*sql
 	if err != nil {
 		return sqldb.Fault(err)
 	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		if err := fn(rows); err != nil {
-			return sqldb.Fault(err)
-		}
-	}
-	return sqldb.Fault(rows.Err())
+	return sqldb.Fault(sqlstore.Each(rows, fn))
 }
 
 // storedPrediction is a row of {p}serve_prediction, and of the label beside it
@@ -179,20 +174,21 @@ func (s *Store) query(ctx context.Context, text string, args []any, fn func(*sql
 type storedPrediction struct {
 	serve.Prediction
 	variant, kind, output string
-	time, latency, schema int64
+	latency, schema       int64
 	features, scores      []byte
 
-	labelSeq, labelTime   int64
+	labelSeq              int64
+	labelTime             time.Time
 	labelKind, labelValue string
 }
 
 func (p *storedPrediction) columns() []any {
-	return []any{&p.Seq, &p.Model, &p.ID, &p.Version, &p.variant, &p.Key, &p.time, &p.schema,
+	return []any{&p.Seq, &p.Model, &p.ID, &p.Version, &p.variant, &p.Key, sqlstore.Millis(&p.Time), &p.schema,
 		&p.features, &p.kind, &p.output, &p.scores, &p.Propensity, &p.latency}
 }
 
 func (p *storedPrediction) labelColumns() []any {
-	return []any{&p.labelSeq, &p.labelKind, &p.labelValue, &p.labelTime}
+	return []any{&p.labelSeq, &p.labelKind, &p.labelValue, sqlstore.Millis(&p.labelTime)}
 }
 
 func (p *storedPrediction) decode(ctx context.Context, s *Store) (serve.Prediction, error) {
@@ -201,7 +197,7 @@ func (p *storedPrediction) decode(ctx context.Context, s *Store) (serve.Predicti
 		return serve.Prediction{}, err
 	}
 	out := p.Prediction
-	out.Variant, out.Time, out.Latency = serve.Variant(p.variant), fromMillis(p.time), time.Duration(p.latency)
+	out.Variant, out.Latency = serve.Variant(p.variant), time.Duration(p.latency)
 	if out.Features, err = decodeRow(schema, p.features); err == nil {
 		out.Scores, err = decodeScores(p.scores)
 	}
@@ -223,7 +219,7 @@ func (p *storedPrediction) label() (serve.Label, error) {
 	if err != nil {
 		return serve.Label{}, damaged("label of", p.ID, p.Model, err)
 	}
-	return serve.Label{Seq: p.labelSeq, ID: p.ID, Model: p.Model, Value: value, Time: fromMillis(p.labelTime)}, nil
+	return serve.Label{Seq: p.labelSeq, ID: p.ID, Model: p.Model, Value: value, Time: p.labelTime}, nil
 }
 
 // damaged says which record cannot be read. A record of a newer release is
@@ -238,10 +234,6 @@ func damaged(what, id, model string, err error) error {
 
 // repeat returns n copies of s with commas between.
 func repeat(s string, n int) string { return strings.Repeat(s+",", n-1) + s }
-
-func withPrefix(text, prefix string) string { return strings.ReplaceAll(text, "{p}", prefix) }
-
-func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 func limit(n int) int {
 	if n <= 0 {

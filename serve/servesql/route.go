@@ -22,7 +22,7 @@ func (s *Store) PutRoute(ctx context.Context, r serve.Route) error {
 	if r.Rev != 1 {
 		text, args = updateRoute, append(args, r.Rev-1)
 	}
-	result, err := s.db.ExecContext(ctx, withPrefix(text, s.prefix), args...)
+	result, err := s.db.ExecContext(ctx, s.db.SQL(text), args...)
 	if err != nil {
 		return sqldb.Fault(err)
 	}
@@ -39,7 +39,7 @@ func (s *Store) PutRoute(ctx context.Context, r serve.Route) error {
 // Route implements serve.Store.
 func (s *Store) Route(ctx context.Context, model string) (serve.Route, error) {
 	var r serve.Route
-	err := s.db.QueryRowContext(ctx, withPrefix(selectRoute, s.prefix), model).
+	err := s.db.QueryRowContext(ctx, s.db.SQL(selectRoute), model).
 		Scan(&r.Model, &r.Primary, &r.Canary, &r.Share, &r.Shadow, &r.Salt, &r.Rev)
 	if err = sqldb.Fault(err); fault.Kind(err) == fault.NotFound {
 		return serve.Route{}, fault.Errorf(fault.NotFound, "model %q has no stored route: not found", model)

@@ -69,11 +69,11 @@ func (s *Store) number(ctx context.Context, schema frame.Schema) (int64, error) 
 	if ok {
 		return n, nil
 	}
-	err = sqldb.Tx(ctx, s.db, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, withPrefix(insertSchema, s.prefix), digest, string(fields)); err != nil {
+	err = s.db.Tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, s.db.SQL(insertSchema), digest, string(fields)); err != nil {
 			return err
 		}
-		return tx.QueryRowContext(ctx, withPrefix(schemaID, s.prefix), digest).Scan(&n)
+		return tx.QueryRowContext(ctx, s.db.SQL(schemaID), digest).Scan(&n)
 	})
 	if err != nil {
 		return 0, err
@@ -93,7 +93,7 @@ func (s *Store) schema(ctx context.Context, number int64) (frame.Schema, error) 
 		return schema, nil
 	}
 	var fields, digest string
-	err := s.db.QueryRowContext(ctx, withPrefix(schemaFields, s.prefix), number).Scan(&fields, &digest)
+	err := s.db.QueryRowContext(ctx, s.db.SQL(schemaFields), number).Scan(&fields, &digest)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fault.Errorf(fault.Corrupt, "feature schema %d is missing", number)
 	}

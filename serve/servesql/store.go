@@ -4,13 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"fmt"
-	"io/fs"
 	"sync"
 
-	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/migrate"
 	"github.com/mlloop/mlloop/internal/sqldb"
+	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/train/frame"
 )
@@ -24,30 +22,28 @@ type Dialect = sqldb.Dialect
 // SQLite is SQLite 3.35 or later, through any driver.
 const SQLite = sqldb.SQLite
 
-// Migration is one numbered step that makes or changes the store's tables.
+// Migration is one numbered step that makes or changes the store's tables: its
+// Version from 1, the Name of its file, its SQL and a Checksum.
 type Migration = migrate.Migration
 
-// Options configures a store. The zero value is ready to use.
+// Options are a store's settings. A nil *Options, and the zero value of a
+// field, mean the default.
 type Options struct {
-	Prefix string // of the tables' names; "": mlloop_
+	Prefix string // begins every table's name, ends in _; "": mlloop_
 }
 
-func (o *Options) prefix() string {
-	if o == nil || o.Prefix == "" {
-		return migrate.DefaultPrefix
+func (opts *Options) schema() sqlstore.Schema {
+	if opts == nil {
+		opts = &Options{}
 	}
-	return o.Prefix
+	return sqlstore.Schema{Domain: "serve", Files: migrationFiles, Prefix: opts.Prefix}
 }
 
-// Store is a serve.Store on an SQL database. It is safe for concurrent use, by
-// several processes too.
+// Store is a serve.Store in a SQL database. It is safe for concurrent use,
+// by several processes on one database too.
 type Store struct {
 	serve.UnimplementedStore
-
-	db      *sql.DB
-	dialect Dialect
-	prefix  string
-	owned   bool // Close closes db
+	db *sqlstore.DB
 
 	schemas schemas
 	mu      sync.Mutex
@@ -56,58 +52,45 @@ type Store struct {
 
 var _ serve.Store = (*Store)(nil)
 
-// New returns a store on the service's own pool. It does no I/O: call Migrate
-// once before the first use. Close leaves db open.
-func New(db *sql.DB, dialect Dialect, opt *Options) *Store {
+// New returns a store on the service's own pool, which Close leaves open. It
+// does no I/O: call Migrate before the first use of a database.
+func New(db *sql.DB, dialect Dialect, opts *Options) *Store {
+	return newStore(sqlstore.New(db, dialect, opts.schema()))
+}
+
+// Open opens the database at the URL, such as sqlite:serve.db, and brings its
+// tables up to date. Close the store.
+//
+// The URL may have ?synchronous=full (the default: what is acknowledged
+// survives power loss) or ?synchronous=normal (it survives the death of the
+// process; the last moments may be lost with the machine). Errors: Unsupported
+// for another scheme and for a database of a newer release, Unavailable,
+// Corrupt, Invalid.
+func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
+	db, err := sqlstore.Open(ctx, url, opts.schema())
+	if err != nil {
+		return nil, err
+	}
+	return newStore(db), nil
+}
+
+func newStore(db *sqlstore.DB) *Store {
 	return &Store{
 		db:      db,
-		dialect: dialect,
-		prefix:  opt.prefix(),
 		schemas: schemas{byDigest: map[string]int64{}, byID: map[int64]frame.Schema{}},
 		stmts:   map[string]*sql.Stmt{},
 	}
 }
 
-// Open opens the database at url (sqlite:PATH), brings its tables up to date
-// and returns a store that Close closes with the database. Errors: Unsupported
-// for another scheme or a database of a newer release, Unavailable when the
-// file cannot be opened, Corrupt when it is damaged.
-func Open(ctx context.Context, url string, opt *Options) (*Store, error) {
-	db, dialect, err := sqldb.Open(ctx, url)
-	if err != nil {
-		return nil, fmt.Errorf("servesql: %w", err)
-	}
-	s := New(db, dialect, opt)
-	s.owned = true
-	if err := s.Migrate(ctx); err != nil {
-		_ = db.Close()
-		return nil, err
-	}
-	return s, nil
-}
+// Migrate brings the tables up to date; several processes may do so at once.
+// Errors: Unsupported for an unknown dialect or a database of a newer release,
+// Invalid for the prefix, Corrupt, Unavailable.
+func (s *Store) Migrate(ctx context.Context) error { return s.db.Migrate(ctx) }
 
-// Migrate makes or updates the tables. Several processes may call it at once.
-// Errors: Unsupported when the database was written by a newer release.
-func (s *Store) Migrate(ctx context.Context) error {
-	if s.dialect != SQLite {
-		return fault.Errorf(fault.Unsupported, "servesql: dialect %q: use %q", s.dialect, SQLite)
-	}
-	if err := migrate.Up(ctx, s.db, migrations(s.prefix)); err != nil {
-		return fmt.Errorf("servesql: migrate: %w", err)
-	}
-	return nil
-}
-
-// Migrations returns the steps that Migrate applies, for those who review them
-// or run them by hand.
-func Migrations(opt *Options) ([]Migration, error) {
-	return migrations(opt.prefix()).Migrations()
-}
-
-func migrations(prefix string) migrate.Set {
-	files, _ := fs.Sub(migrationFiles, "migration") // the name is a valid path: no error
-	return migrate.Set{Name: "serve", Files: files, Prefix: prefix}
-}
+// Migrations returns the steps that Migrate takes, for an administrator to
+// review, or to run by hand: the SQL of each in order, each in one transaction,
+// leaves Migrate nothing to do. Errors: Invalid for the prefix.
+func Migrations(opts *Options) ([]Migration, error) { return opts.schema().Migrations() }
 
 // Close closes the database if Open opened it, and releases the prepared
 // statements in either case.
@@ -118,10 +101,7 @@ func (s *Store) Close() error {
 		_ = stmt.Close() // the pool may be closed already
 		delete(s.stmts, text)
 	}
-	if !s.owned {
-		return nil
-	}
-	return sqldb.Fault(s.db.Close())
+	return s.db.Close()
 }
 
 // stmt returns the prepared statement of a text, in which {p} stands for the prefix.
@@ -131,7 +111,7 @@ func (s *Store) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 	if stmt, ok := s.stmts[text]; ok {
 		return stmt, nil
 	}
-	stmt, err := s.db.PrepareContext(ctx, withPrefix(text, s.prefix))
+	stmt, err := s.db.PrepareContext(ctx, s.db.SQL(text))
 	if err != nil {
 		return nil, err
 	}
