@@ -22,8 +22,11 @@ type dataset struct {
 // now are used, and none that came after now.
 func (l *Loop) dataset(ctx context.Context, now time.Time, holdOut bool) (dataset, error) {
 	table, err := l.config.Data.Rows(ctx, now)
+	if err == nil && table == nil {
+		err = fault.Errorf(fault.Invalid, "it returned no table and no error: a table without rows stands for no rows")
+	}
 	if err != nil {
-		return dataset{}, err
+		return dataset{}, fmt.Errorf("source: %w", err)
 	}
 	table, times, err := l.labelled(table, now)
 	if err != nil {
@@ -37,7 +40,7 @@ func (l *Loop) dataset(ctx context.Context, now time.Time, holdOut bool) (datase
 	split := sort.Search(len(times), func(i int) bool { return times[i].After(newest.Add(-l.config.Holdout)) })
 	if split == 0 || split == len(times) {
 		return dataset{}, fault.Errorf(fault.Invalid,
-			"%d labelled rows, %d of them in the latest %s that are held out: both parts need rows", len(times), len(times)-split, l.config.Holdout)
+			"%d labelled rows, %d of them in the latest %s that are held out: both parts need rows; check that the source reaches far enough back, and Holdout and LabelDelay", len(times), len(times)-split, l.config.Holdout)
 	}
 	columns, err := l.modelColumns(table)
 	if err != nil {
@@ -45,35 +48,26 @@ func (l *Loop) dataset(ctx context.Context, now time.Time, holdOut bool) (datase
 	}
 	d := dataset{Train: columns.Slice(0, split), Holdout: columns.Slice(split, len(times))}
 	for _, t := range times[split:] {
-		d.Blocks = append(d.Blocks, int(t.Unix()/int64(24*time.Hour/time.Second)))
+		d.Blocks = append(d.Blocks, dayOf(t))
 	}
 	return d, nil
 }
 
-// labelled returns the rows whose label is known by now, in the order of time.
+// place is where a row of the source lies.
+type place struct {
+	at  time.Time
+	row int
+}
+
+// labelled returns the rows whose label is known by now, in the order of time;
+// rows of one time stay in the source's order.
 func (l *Loop) labelled(table *frame.Table, now time.Time) (*frame.Table, []time.Time, error) {
-	stamps, err := table.Values(l.config.Time)
+	places, err := l.labelledPlaces(table, now.Add(-l.config.LabelDelay))
 	if err != nil {
-		return nil, nil, fmt.Errorf("time column: %w", err)
+		return nil, nil, err
 	}
-	labels, err := table.Values(l.config.Label)
-	if err != nil {
-		return nil, nil, fmt.Errorf("label column: %w", err)
-	}
-	newest := now.Add(-l.config.LabelDelay)
-	type place struct {
-		at  time.Time
-		row int
-	}
-	places := make([]place, 0, len(stamps))
-	for i, stamp := range stamps {
-		at, err := timeOf(stamp)
-		if err != nil {
-			return nil, nil, fmt.Errorf("time column %q, row %d: %w", l.config.Time, i+1, err)
-		}
-		if at.Before(newest) && !labels[i].IsNull() {
-			places = append(places, place{at, i})
-		}
+	if len(places) == 0 {
+		return nil, nil, fault.Errorf(fault.Invalid, "none of the source's %d rows has a label that is known by %s: wait for labels, or check LabelDelay", table.NumRows(), now.Format(time.RFC3339))
 	}
 	sort.SliceStable(places, func(i, j int) bool { return places[i].at.Before(places[j].at) })
 	times := make([]time.Time, len(places))
@@ -82,10 +76,7 @@ func (l *Loop) labelled(table *frame.Table, now time.Time) (*frame.Table, []time
 		times[i] = p.at
 		contiguous = contiguous && p.row == places[0].row+i
 	}
-	switch {
-	case len(places) == 0:
-		return nil, nil, fault.Errorf(fault.Invalid, "no row of the source has a label that is known by %s", now.Format(time.RFC3339))
-	case contiguous: // the common case: the source is ordered, nothing is copied
+	if contiguous { // the common case: the source is ordered, nothing is copied
 		return table.Slice(places[0].row, places[0].row+len(places)), times, nil
 	}
 	rows := make([]frame.Row, len(places))
@@ -94,6 +85,29 @@ func (l *Loop) labelled(table *frame.Table, now time.Time) (*frame.Table, []time
 	}
 	ordered, err := frame.FromRows(table.Schema(), rows)
 	return ordered, times, err
+}
+
+// labelledPlaces returns the rows before newest that have a label.
+func (l *Loop) labelledPlaces(table *frame.Table, newest time.Time) ([]place, error) {
+	stamps, err := table.Values(l.config.Time)
+	if err != nil {
+		return nil, fmt.Errorf("time column: %w", err)
+	}
+	labels, err := table.Values(l.config.Label)
+	if err != nil {
+		return nil, fmt.Errorf("label column: %w", err)
+	}
+	places := make([]place, 0, len(stamps))
+	for i, stamp := range stamps {
+		at, err := timeOf(stamp)
+		if err != nil {
+			return nil, fmt.Errorf("time column %q, row %d: %w", l.config.Time, i+1, err)
+		}
+		if at.Before(newest) && !labels[i].IsNull() {
+			places = append(places, place{at, i})
+		}
+	}
+	return places, nil
 }
 
 // modelColumns keeps the inputs and the label: the time and the key are not

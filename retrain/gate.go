@@ -3,6 +3,7 @@ package retrain
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/registry/bundle"
@@ -18,7 +19,9 @@ type Candidate struct {
 	Model      string
 	Bundle     *bundle.Bundle // of the challenger
 	Predictor  serve.Predictor
+	Load       serve.Loader  // makes another Predictor of Bundle. nil: serve.NewClassifier
 	Rows       *frame.Table  // the model's inputs and the label
+	Classes    []frame.Value // of both, in the order of the scores: the champion's first
 	Challenger metric.Scores // on Rows
 	Champion   metric.Scores // on Rows
 	Blocks     []int         // the day of each row: intervals are over whole days, as neighbouring rows are alike
@@ -45,6 +48,8 @@ type notWorse struct {
 }
 
 func (g notWorse) Name() string { return fmt.Sprintf("not worse: %s by %g", g.metric, g.margin) }
+
+func (g notWorse) check(p *fault.Problems) { checkMetric(p, g.metric) }
 
 func (g notWorse) Check(_ context.Context, c Candidate) (Verdict, error) {
 	return comparePaired(g.Name(), g.metric, g.margin, c.Champion, c.Challenger, c.Blocks, c.Seed)
@@ -97,6 +102,8 @@ type atLeast struct {
 
 func (g atLeast) Name() string { return fmt.Sprintf("at least: %s %g", g.metric, g.floor) }
 
+func (g atLeast) check(p *fault.Problems) { checkMetric(p, g.metric) }
+
 func (g atLeast) Check(_ context.Context, c Candidate) (Verdict, error) {
 	m, err := metric.ByName(g.metric)
 	if err != nil {
@@ -131,23 +138,35 @@ const smokeRows = 32
 const smokeTolerance = 1e-6
 
 func (g smokeTest) Check(ctx context.Context, c Candidate) (Verdict, error) {
-	p, err := serve.NewClassifier(c.Bundle)
+	load := c.Load
+	if load == nil {
+		load = serve.NewClassifier
+	}
+	p, err := load(c.Bundle)
 	if err != nil {
 		return Verdict{}, fmt.Errorf("load the challenger: %w", err)
+	}
+	defer closePredictor(p)
+	own, err := classesOf(p)
+	if err != nil {
+		return Verdict{}, err
 	}
 	n := min(smokeRows, c.Rows.NumRows())
 	if n == 0 {
 		return Verdict{}, fault.Errorf(fault.Invalid, "no rows to ask about")
 	}
-	k := c.Challenger.Classes
+	batch, err := probabilities(ctx, c.Predictor, c.Rows.Slice(0, n), len(own))
+	if err != nil {
+		return Verdict{}, err
+	}
 	for i := range n {
-		alone, err := probabilities(ctx, p, c.Rows.Slice(i, i+1), k)
+		alone, err := probabilities(ctx, p, c.Rows.Slice(i, i+1), len(own))
 		if err != nil {
 			return Verdict{}, fmt.Errorf("row %d: %w", i, err)
 		}
 		for j, prob := range alone {
-			if diff := prob - c.Challenger.Probabilities[i*k+j]; diff > smokeTolerance || diff < -smokeTolerance {
-				return Verdict{Gate: g.Name(), N: i + 1, Reason: fmt.Sprintf("row %d scores %g alone and %g in a batch", i, prob, c.Challenger.Probabilities[i*k+j])}, nil
+			if other := batch[i*len(own)+j]; !(math.Abs(prob-other) <= smokeTolerance) { // NaN too
+				return Verdict{Gate: g.Name(), N: i + 1, Reason: fmt.Sprintf("row %d scores %g alone and %g in a batch", i, prob, other)}, nil
 			}
 		}
 	}

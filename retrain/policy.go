@@ -3,6 +3,8 @@ package retrain
 import (
 	"fmt"
 	"time"
+
+	"github.com/mlloop/mlloop/internal/fault"
 )
 
 // Policy bounds what triggers may start. At most one retraining of a model is
@@ -21,11 +23,17 @@ type Policy struct {
 
 const defaultMaxFailures = 5
 
+func (p Policy) check(problems *fault.Problems) {
+	if p.Cooldown < 0 || p.Per < 0 || p.MaxFailures < 0 {
+		problems.Addf("Policy: Cooldown, Per and MaxFailures must not be negative")
+	}
+}
+
 // permits reports whether a retraining may begin now, and if not, why not.
 // resumedAt is the Number up to which failures have been forgiven.
 func (p Policy) permits(now time.Time, history []Retraining, resumedAt int64) (reason string, ok bool) {
 	if p.stopped(history, resumedAt) {
-		return fmt.Sprintf("%d retrainings in a row failed: look at them, then call Resume", failuresInARow(history, resumedAt)), false
+		return fmt.Sprintf("%d retrainings in a row failed: look at Retrainings, then call Resume", failuresInARow(history, resumedAt)), false
 	}
 	var begun int
 	var last Retraining
@@ -43,10 +51,20 @@ func (p Policy) permits(now time.Time, history []Retraining, resumedAt int64) (r
 	if since := now.Sub(last.StartedAt); since < p.Cooldown {
 		return fmt.Sprintf("cooling down: the last one began %s ago, the policy wants %s", since, p.Cooldown), false
 	}
-	if p.Per > 0 && begun >= 1+int(now.Sub(history[0].StartedAt)/p.Per) {
+	if p.Per > 0 && begun >= 1+int(now.Sub(firstPromotion(history))/p.Per) {
 		return fmt.Sprintf("the budget of one every %s is used up: %d have begun", p.Per, begun), false
 	}
 	return "", true
+}
+
+// firstPromotion is when the fit of the first champion began.
+func firstPromotion(history []Retraining) time.Time {
+	for _, r := range history {
+		if r.Stage == Promoted {
+			return r.StartedAt
+		}
+	}
+	return history[0].StartedAt
 }
 
 // stopped reports whether failures in a row have stopped the loop.

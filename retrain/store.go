@@ -9,11 +9,14 @@ import (
 
 // The kinds of error that this package returns; test with errors.Is.
 var (
-	ErrNotFound    = fault.NotFound
-	ErrConflict    = fault.Conflict
-	ErrInvalid     = fault.Invalid
-	ErrClosed      = fault.Closed
-	ErrUnsupported = fault.Unsupported
+	ErrNotFound      = fault.NotFound
+	ErrAlreadyExists = fault.AlreadyExists
+	ErrConflict      = fault.Conflict
+	ErrInvalid       = fault.Invalid
+	ErrUnsupported   = fault.Unsupported
+	ErrUnavailable   = fault.Unavailable
+	ErrClosed        = fault.Closed
+	ErrCorrupt       = fault.Corrupt
 )
 
 // Stage is how far a retraining has come.
@@ -37,7 +40,7 @@ func (s Stage) Final() bool {
 
 // Cause is why a retraining was wanted.
 type Cause struct {
-	Trigger string `json:"trigger"` // drift, decay, schedule, manual
+	Trigger string `json:"trigger"` // drift, decay, schedule, manual, first, or the service's own
 	Detail  string `json:"detail"`  // for a reader: the alert's columns, the metric's fall
 	AlertID string `json:"alert_id,omitempty"`
 }
@@ -58,16 +61,16 @@ type Verdict struct {
 type Retraining struct {
 	ID            string // "<model>/<number>"; the id of its workflow too
 	Model         string
-	Number        int64 // 1, 2, 3 … within the model; 0 is the first fit
+	Number        int64 // 0, 1, 2 … within the model; 0 is the first fit
 	Causes        []Cause
 	Stage         Stage
 	Step          int   // which canary share
-	Champion      int64 // the version it would replace
+	Champion      int64 // the version it would replace; 0: a first fit
 	Version       int64 // registered challenger; 0 before
 	RunID         string
 	Verdicts      []Verdict
 	Holdout       map[string]float64 // the challenger's metrics on the held-out rows
-	Errors        []float64          // its errors there, row by row: 1 where it was wrong
+	Errors        []float64          // its errors there, row by row, the last 10,000: 1 where it was wrong
 	StartedAt     time.Time
 	StageSince    time.Time // when the present stage began
 	LabelSeq      int64     // the last label known when the present stage began
@@ -83,12 +86,25 @@ type State struct {
 	Data      []byte    // the loop's own, JSON
 }
 
+// The kinds of event besides the stages. The kind of a verdict on a shadow or a
+// canary is that of the stage's beginning too.
+const (
+	EventAlertFired    = "alert.fired"
+	EventAlertResolved = "alert.resolved"
+	EventStarted       = "retrain.started"
+	EventSuppressed    = "trigger.suppressed" // the policy holds a wanted retraining back
+	EventStopped       = "stopped"            // MaxFailures is reached: see Loop.Resume
+	EventGate          = "gate"               // a gate's verdict
+	EventShadow        = string(Shadowing)
+	EventCanary        = string(Canarying)
+)
+
 // Event is something that happened in a step, for people and progress displays.
 type Event struct {
 	Seq   int64
 	Model string
 	Time  time.Time
-	Kind  string // alert.fired, alert.resolved, retrain.started, trigger.suppressed, gate, shadow, canary, promoted, rejected, rolled_back, failed, stopped
+	Kind  string // one of the Event constants, or the Stage that a retraining entered
 	Text  string // for a reader
 	Key   string // idempotency: one event a key
 }

@@ -13,7 +13,8 @@ import (
 )
 
 // Stores is all that a loop keeps, and the engine that runs its workflows.
-// retrainsql.Open puts all of it on one database, retraintest.NewStores in memory.
+// retrainsql.Open puts all of it on one database, retraintest.NewStores in
+// memory. Loops of several models may share one.
 type Stores struct {
 	Tracking  tracking.Store
 	Artifacts artifact.Store
@@ -41,12 +42,15 @@ func (s *Stores) check(p *fault.Problems) {
 		p.Addf("Stores is nil: use retrainsql.Open or retraintest.NewStores")
 		return
 	}
-	for name, missing := range map[string]bool{
-		"Tracking": s.Tracking == nil, "Artifacts": s.Artifacts == nil, "Registry": s.Registry == nil,
-		"Serve": s.Serve == nil, "Drift": s.Drift == nil, "Retrain": s.Retrain == nil, "Engine": s.Engine == nil,
+	for _, part := range []struct {
+		name    string
+		missing bool
+	}{
+		{"Tracking", s.Tracking == nil}, {"Artifacts", s.Artifacts == nil}, {"Registry", s.Registry == nil},
+		{"Serve", s.Serve == nil}, {"Drift", s.Drift == nil}, {"Retrain", s.Retrain == nil}, {"Engine", s.Engine == nil},
 	} {
-		if missing {
-			p.Addf("Stores.%s is nil", name)
+		if part.missing {
+			p.Addf("Stores.%s is nil", part.name)
 		}
 	}
 }

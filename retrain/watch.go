@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mlloop/mlloop/drift"
+	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/registry/bundle"
 	"github.com/mlloop/mlloop/serve"
@@ -27,15 +28,14 @@ type watcher struct {
 	checkpoint drift.Checkpoint
 	monitor    *drift.Monitor
 	classes    []frame.Value
-	recent     []answer // at most recentLabels, oldest first
-	window     []int64  // Seq of the latest live predictions, as many as the monitor's window, oldest first
+	recent     []recentAnswer // at most recentLabels, oldest first
+	window     []int64        // Seq of the latest live predictions, as many as the monitor's window, oldest first
 }
 
-// answer is one labelled answer of the champion.
-type answer struct {
+// recentAnswer is one labelled answer of the champion.
+type recentAnswer struct {
+	answer
 	labelSeq int64
-	label    int
-	scores   []float64
 }
 
 // watcherState is what checkpoints carry: the monitor, and the label before
@@ -50,29 +50,35 @@ type watcherState struct {
 // watch folds what was logged since the last step into the monitor and checks
 // for drift. A step that is run again after its watch was saved does nothing here.
 func (l *Loop) watch(ctx context.Context, now time.Time, champion int64) error {
-	if err := l.restoreWatcher(ctx, champion); err != nil {
-		return fmt.Errorf("watch: %w", err)
+	if err := l.fold(ctx, now, champion); err != nil {
+		l.watcher = nil // what was read so far is not saved: the next step reads the checkpoint
+		return err
+	}
+	return l.reportAlerts(ctx, now)
+}
+
+// fold brings the watcher to now and saves it.
+func (l *Loop) fold(ctx context.Context, now time.Time, champion int64) error {
+	if err := l.restoreWatcher(ctx); err != nil {
+		return err
 	}
 	w := l.watcher
 	if !w.checkpoint.At.Before(now) {
-		return l.reportAlerts(ctx, now)
+		return nil
 	}
 	changed, err := l.changeGuard(ctx, now, champion)
 	if err != nil {
-		return fmt.Errorf("watch: %w", err)
+		return err
 	}
 	if err := l.foldPredictions(ctx); err != nil {
-		return fmt.Errorf("watch: predictions: %w", err)
+		return fmt.Errorf("predictions: %w", err)
 	}
 	if err := l.foldLabels(ctx); err != nil {
-		return fmt.Errorf("watch: labels: %w", err)
+		return fmt.Errorf("labels: %w", err)
 	}
 	changed = append(changed, w.monitor.Check(now)...)
 	w.checkpoint.At = now
-	if err := l.saveWatcher(ctx, changed); err != nil {
-		return fmt.Errorf("watch: %w", err)
-	}
-	return l.reportAlerts(ctx, now)
+	return l.saveWatcher(ctx, changed)
 }
 
 // changeGuard puts the monitor of a new champion in the place of its
@@ -101,8 +107,8 @@ func (l *Loop) changeGuard(ctx context.Context, now time.Time, champion int64) (
 	return slices.DeleteFunc(closed, func(a drift.Alert) bool { return goesOn[a.ID] }), nil
 }
 
-// restoreWatcher fills l.watcher at the first step of a life.
-func (l *Loop) restoreWatcher(ctx context.Context, champion int64) error {
+// restoreWatcher fills l.watcher from the checkpoint where it is empty.
+func (l *Loop) restoreWatcher(ctx context.Context) error {
 	if l.watcher != nil {
 		return nil
 	}
@@ -116,17 +122,15 @@ func (l *Loop) restoreWatcher(ctx context.Context, champion int64) error {
 	}
 	var state watcherState
 	if err := json.Unmarshal(checkpoint.State, &state); err != nil {
-		return fmt.Errorf("checkpoint of %s: %w", l.config.Model, err)
+		return fault.Errorf(fault.Corrupt, "checkpoint: %w", err)
 	}
 	l.watcher = &watcher{checkpoint: checkpoint}
 	if err := l.newMonitor(ctx, checkpoint.Version); err != nil {
-		l.watcher = nil
 		return err
 	}
 	w := l.watcher
 	if err := w.monitor.UnmarshalBinary(state.Monitor); err != nil {
-		l.watcher = nil
-		return fmt.Errorf("checkpoint of %s: %w", l.config.Model, err)
+		return fmt.Errorf("checkpoint: %w", err)
 	}
 	if err := l.readWindow(ctx, state.WindowAfter, func(p serve.Prediction) { w.window = append(w.window, p.Seq) }); err != nil {
 		return err
@@ -166,7 +170,7 @@ func (l *Loop) newMonitor(ctx context.Context, version int64) error {
 	}
 	raw, err := b.ReadFile(bundle.ProfilePart)
 	if err != nil {
-		return err
+		return fmt.Errorf("the bundle of version %d has no reference profile, which drift is measured against: %w", version, err)
 	}
 	reference, err := profile.Decode(raw)
 	if err != nil {
@@ -187,12 +191,8 @@ func (l *Loop) newMonitor(ctx context.Context, version int64) error {
 	if err != nil {
 		return err
 	}
-	p, err := serve.NewClassifier(b)
-	if err != nil {
-		return err
-	}
 	w := l.watcher
-	if w.classes, err = classesOf(p); err != nil {
+	if w.classes, err = l.classesOfVersion(ctx, version); err != nil {
 		return err
 	}
 	w.monitor, w.recent, w.checkpoint.Version = monitor, nil, version
@@ -208,22 +208,6 @@ func (l *Loop) foldPredictions(ctx context.Context) error {
 		w.window = append(w.window, p.Seq)
 		w.window = w.window[max(0, len(w.window)-size):]
 	})
-}
-
-// eachPrediction calls fn for every live prediction after the given one.
-func (l *Loop) eachPrediction(ctx context.Context, after int64, fn func(serve.Prediction)) error {
-	for {
-		page, err := l.config.Stores.Serve.Predictions(ctx, serve.PredictionQuery{
-			Model: l.config.Model, After: after, Variants: []serve.Variant{serve.Primary, serve.Canary},
-		})
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		for _, p := range page {
-			fn(p)
-			after = p.Seq
-		}
-	}
 }
 
 // foldLabels shows the monitor the labels of the champion's own answers.
@@ -247,44 +231,29 @@ func (l *Loop) readRecent(ctx context.Context, after int64) error {
 	})
 }
 
-// eachLabel calls fn for every labelled prediction after the given label.
-func (l *Loop) eachLabel(ctx context.Context, after int64, fn func(serve.LabelledPrediction)) error {
-	for {
-		page, err := l.config.Stores.Serve.Labels(ctx, serve.LabelQuery{Model: l.config.Model, After: after})
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		for _, p := range page {
-			fn(p)
-			after = p.Label.Seq
-		}
-	}
-}
-
 // keep remembers an answer of the champion with its label, and reports whether
 // p is one.
 func (w *watcher) keep(p serve.LabelledPrediction) bool {
 	if p.Variant == serve.Shadow || p.Version != w.checkpoint.Version {
 		return false
 	}
-	label := classIndex(w.classes, p.Label.Value)
-	if label >= 0 && len(p.Scores) == len(w.classes) {
+	if len(p.Scores) == len(w.classes) {
 		if len(w.recent) == recentLabels {
 			w.recent = append(w.recent[:0], w.recent[1:]...)
 		}
-		w.recent = append(w.recent, answer{p.Label.Seq, label, p.Scores})
+		w.recent = append(w.recent, recentAnswer{answer{p.Label.Value, p.Scores}, p.Label.Seq})
 	}
 	return true
 }
 
-// live returns the recent answers as metrics read them.
+// live returns the recent answers as metrics read them. A label that the
+// champion does not know is one it got wrong.
 func (w *watcher) live() metric.Scores {
-	s := metric.Scores{Classes: len(w.classes)}
-	for _, a := range w.recent {
-		s.Labels = append(s.Labels, a.label)
-		s.Probabilities = append(s.Probabilities, a.scores...)
+	answers := make([]answer, len(w.recent))
+	for i, a := range w.recent {
+		answers[i] = a.answer
 	}
-	return s
+	return scoresOver(allClasses(w.classes, nil, answers), w.classes, answers)
 }
 
 func (l *Loop) saveWatcher(ctx context.Context, changed []drift.Alert) error {
@@ -303,28 +272,26 @@ func (l *Loop) saveWatcher(ctx context.Context, changed []drift.Alert) error {
 	if w.checkpoint.State, err = json.Marshal(state); err != nil {
 		return err
 	}
-	if err := l.config.Stores.Drift.Save(ctx, w.checkpoint, changed); err != nil {
-		l.watcher = nil // the next step reads the stored checkpoint
-		return err
-	}
-	return nil
+	return l.config.Stores.Drift.Save(ctx, w.checkpoint, changed)
 }
 
-// reportAlerts reports what fired or resolved in the step at now. It reads the
-// stored alerts, so that a step that is run again reports what it had saved.
+// reportAlerts reports what fired or resolved since the last completed step. It
+// reads the stored alerts, so that a step that is run again, even at another
+// time, reports what the one that was cut off had saved.
 func (l *Loop) reportAlerts(ctx context.Context, now time.Time) error {
 	alerts, err := l.config.Stores.Drift.Alerts(ctx, l.config.Model, false)
 	if err != nil {
 		return err
 	}
+	isNew := func(t time.Time) bool { return t.After(l.state.SteppedAt) && !t.After(now) }
 	for _, a := range alerts {
-		if a.FiredAt.Equal(now) {
-			if err := l.report(ctx, Event{Time: now, Kind: "alert.fired", Key: "alert/" + a.ID + "/fired", Text: describeAlert(a)}); err != nil {
+		if isNew(a.FiredAt) {
+			if err := l.report(ctx, Event{Time: a.FiredAt, Kind: EventAlertFired, Key: "alert/" + a.ID + "/fired", Text: describeAlert(a)}); err != nil {
 				return err
 			}
 		}
-		if a.ResolvedAt.Equal(now) {
-			if err := l.report(ctx, Event{Time: now, Kind: "alert.resolved", Key: "alert/" + a.ID + "/resolved", Text: describeAlert(a) + ": " + a.Reason}); err != nil {
+		if isNew(a.ResolvedAt) {
+			if err := l.report(ctx, Event{Time: a.ResolvedAt, Kind: EventAlertResolved, Key: "alert/" + a.ID + "/resolved", Text: describeAlert(a) + ": " + a.Reason}); err != nil {
 				return err
 			}
 		}

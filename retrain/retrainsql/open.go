@@ -24,7 +24,7 @@ import (
 // cheaper. Errors: Unsupported for another scheme or a database of a newer
 // release, Unavailable when the file cannot be opened, Corrupt when it is
 // damaged. Close the stores when done.
-func Open(ctx context.Context, url string, o *Options) (*retrain.Stores, error) {
+func Open(ctx context.Context, url string, opts *Options) (*retrain.Stores, error) {
 	path, err := sqldb.Path(url)
 	if err != nil {
 		return nil, fmt.Errorf("retrainsql: %w", err)
@@ -33,7 +33,7 @@ func Open(ctx context.Context, url string, o *Options) (*retrain.Stores, error) 
 	if err != nil {
 		return nil, fmt.Errorf("retrainsql: %w", err)
 	}
-	stores, err := on(ctx, db, dialect, o)
+	stores, err := on(ctx, db, dialect, opts)
 	if err != nil {
 		_ = db.Close() // the first error is the one to report
 		return nil, fmt.Errorf("retrainsql: open %s: %w", url, err)
@@ -44,13 +44,13 @@ func Open(ctx context.Context, url string, o *Options) (*retrain.Stores, error) 
 }
 
 // on returns the stores on an open database, migrated.
-func on(ctx context.Context, db *sql.DB, dialect Dialect, o *Options) (*retrain.Stores, error) {
-	prefix := o.prefix()
+func on(ctx context.Context, db *sql.DB, dialect Dialect, opts *Options) (*retrain.Stores, error) {
+	prefix := opts.schema().Prefix
 	runs := trackingsql.New(db, dialect, &trackingsql.Options{Prefix: prefix})
 	models := registrysql.New(db, dialect, &registrysql.Options{Prefix: prefix})
 	predictions := servesql.New(db, dialect, &servesql.Options{Prefix: prefix})
 	alerts := driftsql.New(db, dialect, &driftsql.Options{Prefix: prefix})
-	loops := New(db, dialect, o)
+	loops := New(db, dialect, opts)
 	for _, s := range []interface{ Migrate(context.Context) error }{runs, models, predictions, alerts, loops} {
 		if err := s.Migrate(ctx); err != nil {
 			return nil, err

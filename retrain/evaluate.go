@@ -1,0 +1,229 @@
+package retrain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/registry"
+	"github.com/mlloop/mlloop/registry/bundle"
+	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/tracking"
+	"github.com/mlloop/mlloop/train"
+	"github.com/mlloop/mlloop/train/frame"
+	"github.com/mlloop/mlloop/train/metric"
+)
+
+// evaluation is how a challenger did on rows that it was not fitted on.
+type evaluation struct {
+	Metrics map[string]float64 `json:"metrics,omitempty"`
+	Errors  []float64          `json:"errors,omitempty"` // row by row: 1 where it was wrong; none where only the trainer knows
+}
+
+// maxErrors bounds the errors that a retraining keeps, the latest ones: enough
+// for a monitor to learn what is usual.
+const maxErrors = 10_000
+
+// evaluate scores the challenger, and the champion where there is one, and
+// finishes the challenger's run.
+func (l *Loop) evaluate(ctx context.Context, in fitInput, runID, digest string) (evaluation, error) {
+	var e evaluation
+	err := l.withRun(ctx, in, runID, func(run *tracking.Run) (err error) {
+		if in.Champion == 0 {
+			e, err = l.ownEvaluation(ctx, in, digest)
+		} else {
+			e, err = l.pairedEvaluation(ctx, in, digest, run)
+		}
+		if err != nil {
+			return err
+		}
+		return run.Finish(ctx)
+	})
+	return e, err
+}
+
+// pairedEvaluation scores both on the held-out rows, and logs both.
+func (l *Loop) pairedEvaluation(ctx context.Context, in fitInput, digest string, run *tracking.Run) (evaluation, error) {
+	c, err := l.candidate(ctx, in, digest)
+	if err != nil {
+		return evaluation{}, err
+	}
+	defer closePredictor(c.Predictor)
+	e := evaluation{metricValues(c.Challenger), wrong(c.Challenger)}
+	e.Errors = e.Errors[max(0, len(e.Errors)-maxErrors):]
+	for name, value := range e.Metrics {
+		run.LogMetric("holdout_"+name, value, 0)
+	}
+	for name, value := range metricValues(c.Champion) {
+		run.LogMetric("champion_holdout_"+name, value, 0)
+	}
+	return e, nil
+}
+
+// ownEvaluation returns what the trainer measured on the rows that it kept
+// from fitting: the first champion has no later rows to be judged on.
+func (l *Loop) ownEvaluation(ctx context.Context, in fitInput, digest string) (evaluation, error) {
+	b, err := l.registry(in.Now).Get(ctx, digest)
+	if err != nil {
+		return evaluation{}, err
+	}
+	raw, err := b.ReadFile(bundle.EvaluationPart)
+	if errors.Is(err, ErrNotFound) {
+		return evaluation{}, nil // a trainer of the service's own need not evaluate
+	}
+	if err != nil {
+		return evaluation{}, err
+	}
+	own, err := metric.DecodeEvaluation(raw)
+	if err != nil {
+		return evaluation{}, err
+	}
+	e := evaluation{Metrics: make(map[string]float64)}
+	for _, r := range own.Results {
+		e.Metrics[r.Name] = r.Value
+	}
+	return e, nil
+}
+
+// wrong returns 1 for each row whose most probable class, the first of equals,
+// is not its label, else 0.
+func wrong(s metric.Scores) []float64 {
+	errs := make([]float64, len(s.Labels))
+	for i, label := range s.Labels {
+		for c, p := range s.Probabilities[i*s.Classes : (i+1)*s.Classes] {
+			if best := s.Probabilities[i*s.Classes+label]; p > best || (p == best && c < label) {
+				errs[i] = 1
+			}
+		}
+	}
+	return errs
+}
+
+// metricValues computes every metric that exists for the scores: AUC, say, does
+// not on rows of one class.
+func metricValues(s metric.Scores) map[string]float64 {
+	values := make(map[string]float64)
+	for _, m := range metric.All() {
+		if r, err := m.Evaluate(s, nil); err == nil && finite(r.Value) {
+			values[m.Name] = r.Value
+		}
+	}
+	return values
+}
+
+func finite(xs ...float64) bool {
+	for _, x := range xs {
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// compare has every gate judge the challenger.
+func (l *Loop) compare(ctx context.Context, in fitInput, digest string) ([]Verdict, error) {
+	c, err := l.candidate(ctx, in, digest)
+	if err != nil {
+		return nil, err
+	}
+	defer closePredictor(c.Predictor)
+	verdicts := make([]Verdict, 0, len(l.config.Gates))
+	for _, g := range l.config.Gates {
+		v, err := check(ctx, g, c)
+		if ctx.Err() != nil {
+			return nil, ctx.Err() // the gate was cut off: it is asked again
+		}
+		if err == nil && !finite(v.Diff, v.Low, v.High) {
+			err = fault.Errorf(fault.Invalid, "the verdict's figures %g [%g, %g] are not finite", v.Diff, v.Low, v.High)
+		}
+		if err != nil { // a gate that cannot judge does not let pass
+			v = Verdict{Gate: g.Name(), Reason: err.Error()}
+		}
+		verdicts = append(verdicts, v)
+	}
+	return verdicts, nil
+}
+
+// check asks one gate; its panic is its error.
+func check(ctx context.Context, g Gate, c Candidate) (v Verdict, err error) {
+	defer func() { err = recovered(recover(), err) }()
+	return g.Check(ctx, c)
+}
+
+// candidate asks the challenger and the champion about the held-out rows.
+func (l *Loop) candidate(ctx context.Context, in fitInput, digest string) (Candidate, error) {
+	data, err := l.fitData(ctx, in)
+	if err != nil {
+		return Candidate{}, err
+	}
+	models := l.registry(in.Now)
+	challenger, err := models.Get(ctx, digest)
+	if err != nil {
+		return Candidate{}, err
+	}
+	champion, _, err := models.Load(ctx, registry.VersionRef(l.config.Model, in.Champion))
+	if err != nil {
+		return Candidate{}, err
+	}
+	mine, err := l.askAll(ctx, challenger, data.Holdout)
+	if err != nil {
+		return Candidate{}, fmt.Errorf("challenger: %w", err)
+	}
+	theirs, err := l.askAll(ctx, champion, data.Holdout)
+	if err != nil {
+		closePredictor(mine.predictor)
+		return Candidate{}, fmt.Errorf("champion: %w", err)
+	}
+	closePredictor(theirs.predictor)
+	classes := allClasses(theirs.classes, mine.classes, mine.answers)
+	return Candidate{
+		Model: l.config.Model, Bundle: challenger, Predictor: mine.predictor, Load: l.load,
+		Rows: data.Holdout, Blocks: data.Blocks, Seed: l.config.Seed, Classes: classes,
+		Challenger: scoresOver(classes, mine.classes, mine.answers), Champion: scoresOver(classes, theirs.classes, theirs.answers),
+	}, nil
+}
+
+// asked is a model with its answers about rows whose labels are known.
+type asked struct {
+	predictor serve.Predictor
+	classes   []frame.Value
+	answers   []answer
+}
+
+func (l *Loop) askAll(ctx context.Context, b *bundle.Bundle, rows *frame.Table) (asked, error) {
+	p, err := l.load(b)
+	if err != nil {
+		return asked{}, err
+	}
+	a := asked{predictor: p}
+	if a.classes, err = classesOf(p); err == nil {
+		a.answers, err = answersOf(ctx, p, a.classes, rows, l.config.Label)
+	}
+	if err != nil {
+		closePredictor(p)
+	}
+	return a, err
+}
+
+// load makes a bundle's Predictor, by its flavor.
+func (l *Loop) load(b *bundle.Bundle) (serve.Predictor, error) {
+	flavor := b.Manifest().Flavor
+	load := l.config.Flavors[flavor]
+	if load == nil && flavor == train.ClassifierFlavor {
+		load = serve.NewClassifier
+	}
+	if load == nil {
+		return nil, fault.Errorf(fault.Unsupported, "no loader for flavor %q: add one to Config.Flavors", flavor)
+	}
+	return load(b)
+}
+
+// closePredictor lets go of what a loader may have opened.
+func closePredictor(p serve.Predictor) {
+	if c, ok := p.(io.Closer); ok {
+		_ = c.Close() // it was only asked
+	}
+}
