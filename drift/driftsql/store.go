@@ -6,14 +6,12 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
-	"io/fs"
-	"strings"
-	"time"
 
 	"github.com/mlloop/mlloop/drift"
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/migrate"
 	"github.com/mlloop/mlloop/internal/sqldb"
+	"github.com/mlloop/mlloop/internal/sqlstore"
 )
 
 //go:embed migration/*.sql
@@ -25,93 +23,66 @@ type Dialect = sqldb.Dialect
 // SQLite is SQLite 3.35 or later, through any driver.
 const SQLite = sqldb.SQLite
 
-// Migration is one numbered step that makes or changes the store's tables.
+// Migration is one numbered step that makes or changes the store's tables: its
+// Version from 1, the Name of its file, its SQL and a Checksum.
 type Migration = migrate.Migration
 
-// Options configures a store. The zero value is ready to use.
+// Options are a store's settings. A nil *Options, and the zero value of a
+// field, mean the default.
 type Options struct {
-	Prefix string // of the tables' names; "": mlloop_
+	Prefix string // begins every table's name, ends in _; "": mlloop_
 }
 
-func (o *Options) prefix() string {
-	if o == nil || o.Prefix == "" {
-		return migrate.DefaultPrefix
+func (opts *Options) schema() sqlstore.Schema {
+	if opts == nil {
+		opts = &Options{}
 	}
-	return o.Prefix
+	return sqlstore.Schema{Domain: "drift", Files: migrationFiles, Prefix: opts.Prefix}
 }
 
-// Store is a drift.Store on an SQL database. It is safe for concurrent use, by
-// several processes too.
+// Store is a drift.Store in a SQL database. It is safe for concurrent use,
+// by several processes on one database too.
 type Store struct {
 	drift.UnimplementedStore
-
-	db      *sql.DB
-	dialect Dialect
-	prefix  string
-	owned   bool // Close closes db
+	db *sqlstore.DB
 }
 
 var _ drift.Store = (*Store)(nil)
 
-// New returns a store on the service's own pool. It does no I/O: call Migrate
-// once before the first use. Close leaves db open.
-func New(db *sql.DB, dialect Dialect, opt *Options) *Store {
-	return &Store{db: db, dialect: dialect, prefix: opt.prefix()}
+// New returns a store on the service's own pool, which Close leaves open. It
+// does no I/O: call Migrate before the first use of a database.
+func New(db *sql.DB, dialect Dialect, opts *Options) *Store {
+	return &Store{db: sqlstore.New(db, dialect, opts.schema())}
 }
 
-// Open opens the database at url (sqlite:PATH), brings its tables up to date
-// and returns a store that Close closes with the database. Errors: Unsupported
-// for another scheme or a database of a newer release, Unavailable when the
-// file cannot be opened, Corrupt when it is damaged.
-func Open(ctx context.Context, url string, opt *Options) (*Store, error) {
-	db, dialect, err := sqldb.Open(ctx, url)
+// Open opens the database at the URL, such as sqlite:drift.db, and brings its
+// tables up to date. Close the store.
+//
+// The URL may have ?synchronous=full (the default: what is acknowledged
+// survives power loss) or ?synchronous=normal (it survives the death of the
+// process; the last moments may be lost with the machine). Errors: Unsupported
+// for another scheme and for a database of a newer release, Unavailable,
+// Corrupt, Invalid.
+func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
+	db, err := sqlstore.Open(ctx, url, opts.schema())
 	if err != nil {
-		return nil, fmt.Errorf("driftsql: %w", err)
-	}
-	s := New(db, dialect, opt)
-	s.owned = true
-	if err := s.Migrate(ctx); err != nil {
-		_ = db.Close()
 		return nil, err
 	}
-	return s, nil
+	return &Store{db: db}, nil
 }
 
-// Migrate makes or updates the tables. Several processes may call it at once.
-// Errors: Unsupported when the database was written by a newer release.
-func (s *Store) Migrate(ctx context.Context) error {
-	if s.dialect != SQLite {
-		return fault.Errorf(fault.Unsupported, "driftsql: dialect %q: use %q", s.dialect, SQLite)
-	}
-	if err := migrate.Up(ctx, s.db, migrations(s.prefix)); err != nil {
-		return fmt.Errorf("driftsql: migrate: %w", err)
-	}
-	return nil
-}
+// Migrate brings the tables up to date; several processes may do so at once.
+// Errors: Unsupported for an unknown dialect or a database of a newer release,
+// Invalid for the prefix, Corrupt, Unavailable.
+func (s *Store) Migrate(ctx context.Context) error { return s.db.Migrate(ctx) }
 
-// Migrations returns the steps that Migrate applies, for those who review them
-// or run them by hand.
-func Migrations(opt *Options) ([]Migration, error) {
-	return migrations(opt.prefix()).Migrations()
-}
-
-func migrations(prefix string) migrate.Set {
-	files, _ := fs.Sub(migrationFiles, "migration") // the name is a valid path: no error
-	return migrate.Set{Name: "drift", Files: files, Prefix: prefix}
-}
+// Migrations returns the steps that Migrate takes, for an administrator to
+// review, or to run by hand: the SQL of each in order, each in one transaction,
+// leaves Migrate nothing to do. Errors: Invalid for the prefix.
+func Migrations(opts *Options) ([]Migration, error) { return opts.schema().Migrations() }
 
 // Close closes the database if Open opened it.
-func (s *Store) Close() error {
-	if !s.owned {
-		return nil
-	}
-	return sqldb.Fault(s.db.Close())
-}
-
-// text fills the prefix into a statement.
-func (s *Store) text(statement string) string {
-	return strings.ReplaceAll(statement, "{p}", s.prefix)
-}
+func (s *Store) Close() error { return s.db.Close() }
 
 const saveCheckpoint = `INSERT INTO {p}drift_checkpoint (model, version, prediction_seq, label_seq, checked_at, state)
 	VALUES (?, ?, ?, ?, ?, ?)
@@ -128,7 +99,7 @@ const saveAlert = `INSERT INTO {p}drift_alert (id, model, version, source, sever
 func (s *Store) Save(ctx context.Context, c drift.Checkpoint, changed []drift.Alert) error {
 	err := drift.CheckSave(c, changed)
 	if err == nil {
-		err = sqldb.Tx(ctx, s.db, func(tx *sql.Tx) error { return s.save(ctx, tx, c, changed) })
+		err = s.db.Tx(ctx, func(tx *sql.Tx) error { return s.save(ctx, tx, c, changed) })
 	}
 	if err != nil {
 		return fmt.Errorf("driftsql: save %q: %w", c.Model, err)
@@ -138,7 +109,7 @@ func (s *Store) Save(ctx context.Context, c drift.Checkpoint, changed []drift.Al
 
 func (s *Store) save(ctx context.Context, tx *sql.Tx, c drift.Checkpoint, changed []drift.Alert) error {
 	state := append([]byte{}, c.State...) // never NULL
-	_, err := tx.ExecContext(ctx, s.text(saveCheckpoint), c.Model, c.Version, c.PredictionSeq, c.LabelSeq, c.At.UnixMilli(), state)
+	_, err := tx.ExecContext(ctx, s.db.SQL(saveCheckpoint), c.Model, c.Version, c.PredictionSeq, c.LabelSeq, c.At.UnixMilli(), state)
 	if err != nil {
 		return err
 	}
@@ -147,12 +118,8 @@ func (s *Store) save(ctx context.Context, tx *sql.Tx, c drift.Checkpoint, change
 		if err != nil {
 			return err
 		}
-		var resolved sql.NullInt64
-		if !a.Firing() {
-			resolved = sql.NullInt64{Int64: a.ResolvedAt.UnixMilli(), Valid: true}
-		}
-		result, err := tx.ExecContext(ctx, s.text(saveAlert), a.ID, a.Model, a.Version, a.Source, string(a.Severity),
-			string(findings), a.FiredAt.UnixMilli(), resolved, a.Reason)
+		result, err := tx.ExecContext(ctx, s.db.SQL(saveAlert), a.ID, a.Model, a.Version, a.Source, string(a.Severity),
+			string(findings), a.FiredAt.UnixMilli(), sqlstore.NullMillis(a.ResolvedAt), a.Reason)
 		if err != nil {
 			return err
 		}
@@ -166,13 +133,11 @@ func (s *Store) save(ctx context.Context, tx *sql.Tx, c drift.Checkpoint, change
 // Checkpoint implements drift.Store.
 func (s *Store) Checkpoint(ctx context.Context, model string) (drift.Checkpoint, error) {
 	c := drift.Checkpoint{Model: model}
-	var at int64
-	err := s.db.QueryRowContext(ctx, s.text(`SELECT version, prediction_seq, label_seq, checked_at, state FROM {p}drift_checkpoint WHERE model = ?`), model).
-		Scan(&c.Version, &c.PredictionSeq, &c.LabelSeq, &at, &c.State)
+	err := s.db.QueryRowContext(ctx, s.db.SQL(`SELECT version, prediction_seq, label_seq, checked_at, state FROM {p}drift_checkpoint WHERE model = ?`), model).
+		Scan(&c.Version, &c.PredictionSeq, &c.LabelSeq, sqlstore.Millis(&c.At), &c.State)
 	if err != nil {
 		return drift.Checkpoint{}, fmt.Errorf("driftsql: checkpoint of %q: %w", model, sqldb.Fault(err))
 	}
-	c.At = time.UnixMilli(at).UTC()
 	if len(c.State) == 0 {
 		c.State = nil
 	}
@@ -193,31 +158,30 @@ func (s *Store) alerts(ctx context.Context, model string, firingOnly bool) ([]dr
 	if firingOnly {
 		query += ` AND resolved_at IS NULL`
 	}
-	rows, err := s.db.QueryContext(ctx, s.text(query+` ORDER BY fired_at, seq`), model)
+	rows, err := s.db.QueryContext(ctx, s.db.SQL(query+` ORDER BY fired_at, seq`), model)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }()
-	var out []drift.Alert
-	for rows.Next() {
-		a := drift.Alert{Model: model}
-		var severity, findings string
-		var fired int64
-		var resolved sql.NullInt64
-		if err := rows.Scan(&a.ID, &a.Version, &a.Source, &severity, &findings, &fired, &resolved, &a.Reason); err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal([]byte(findings), &a.Columns); err != nil {
-			return nil, fault.Errorf(drift.ErrCorrupt, "alert %s: its columns: %w", a.ID, err)
-		}
-		a.Severity, a.FiredAt = drift.Severity(severity), time.UnixMilli(fired).UTC()
-		if resolved.Valid {
-			a.ResolvedAt = time.UnixMilli(resolved.Int64).UTC()
-		}
-		if len(a.Columns) == 0 {
-			a.Columns = nil
-		}
-		out = append(out, a)
+	return sqlstore.Collect(rows, func(row sqlstore.Scanner) (drift.Alert, error) {
+		a, err := scanAlert(row)
+		a.Model = model
+		return a, err
+	})
+}
+
+// scanAlert reads all of an alert but its model.
+func scanAlert(row sqlstore.Scanner) (a drift.Alert, err error) {
+	var findings string
+	err = row.Scan(&a.ID, &a.Version, &a.Source, &a.Severity, &findings,
+		sqlstore.Millis(&a.FiredAt), sqlstore.Millis(&a.ResolvedAt), &a.Reason)
+	if err != nil {
+		return drift.Alert{}, err
 	}
-	return out, rows.Err()
+	if err := json.Unmarshal([]byte(findings), &a.Columns); err != nil {
+		return drift.Alert{}, fault.Errorf(drift.ErrCorrupt, "alert %s: its columns: %w", a.ID, err)
+	}
+	if len(a.Columns) == 0 {
+		a.Columns = nil
+	}
+	return a, nil
 }

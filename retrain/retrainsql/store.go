@@ -49,8 +49,8 @@ type Store struct {
 
 var _ retrain.Store = (*Store)(nil)
 
-// New returns a store on the service's own pool, which Close leaves open. It
-// does no I/O: call Migrate before the first use of a database.
+// New returns a store on the service's own pool, which it never closes. It does
+// no I/O: call Migrate before the first use of a database.
 func New(db *sql.DB, dialect Dialect, opts *Options) *Store {
 	return &Store{db: sqlstore.New(db, dialect, opts.schema())}
 }
