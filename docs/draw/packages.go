@@ -14,7 +14,7 @@ func layers() [][]domain {
 		{{"retrain", "the loop: triggers, policy, pipeline, gates, rollout", []string{"retrainsql", "retraindbos", "retraintest"}}},
 		{
 			{"serve", "predictions, hot swap, shadow, canary, log", []string{"servehttp", "servesql", "servemem", "servetest"}},
-			{"drift", "windows, thresholds, alerts", []string{"driftstat", "driftconcept", "driftsql", "driftmem", "drifttest"}},
+			{"drift", "windows, thresholds, alerts", []string{"driftstat", "driftconcept", "alert", "driftsql", "driftmem", "drifttest"}},
 		},
 		{{"train", "trainers, training loop", []string{"frame", "feature", "profile", "metric", "model", "nn", "traintest"}}},
 		{{"registry", "models, versions, aliases, audit trail", []string{"bundle", "registrysql", "registrymem", "registrytest"}}},
