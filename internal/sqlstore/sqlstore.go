@@ -14,18 +14,24 @@ import (
 	"github.com/mlloop/mlloop/internal/sqldb"
 )
 
-// Schema names the tables of a store.
-type Schema struct {
-	Domain string // "tracking": the tables are {p}tracking_…, the package is trackingsql
-	Files  fs.FS  // the migrations, in the folder migration
-	Prefix string // fills {p} in statements; "": migrate.DefaultPrefix
+// Options are a store's settings. The zero value of a field is its default.
+type Options struct {
+	Prefix string // begins every table's name, ends in _; "": mlloop_
 }
 
+// Schema says which tables a store has.
+type Schema struct {
+	Domain  string   // "tracking": the tables are {p}tracking_…, the package is trackingsql
+	Files   fs.FS    // the migrations, in the folder migration
+	Options *Options // nil: the defaults
+}
+
+// prefix fills {p} in statements.
 func (s Schema) prefix() string {
-	if s.Prefix == "" {
+	if s.Options == nil || s.Options.Prefix == "" {
 		return migrate.DefaultPrefix
 	}
-	return s.Prefix
+	return s.Options.Prefix
 }
 
 // pkg begins the texts of errors.

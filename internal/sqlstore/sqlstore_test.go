@@ -17,7 +17,7 @@ import (
 )
 
 func toys(prefix string) sqlstore.Schema {
-	return sqlstore.Schema{Domain: "toy", Prefix: prefix, Files: fstest.MapFS{
+	return sqlstore.Schema{Domain: "toy", Options: &sqlstore.Options{Prefix: prefix}, Files: fstest.MapFS{
 		"migration/001_toy.sql": {Data: []byte("CREATE TABLE {p}toy_event (name TEXT NOT NULL, time BIGINT);\n")},
 	}}
 }

@@ -45,11 +45,10 @@ func Open(ctx context.Context, url string, opts *Options) (*retrain.Stores, erro
 
 // on returns the stores on an open database, migrated.
 func on(ctx context.Context, db *sql.DB, dialect Dialect, opts *Options) (*retrain.Stores, error) {
-	prefix := opts.schema().Prefix
-	runs := trackingsql.New(db, dialect, &trackingsql.Options{Prefix: prefix})
-	models := registrysql.New(db, dialect, &registrysql.Options{Prefix: prefix})
-	predictions := servesql.New(db, dialect, &servesql.Options{Prefix: prefix})
-	alerts := driftsql.New(db, dialect, &driftsql.Options{Prefix: prefix})
+	runs := trackingsql.New(db, dialect, opts)
+	models := registrysql.New(db, dialect, opts)
+	predictions := servesql.New(db, dialect, opts)
+	alerts := driftsql.New(db, dialect, opts)
 	loops := New(db, dialect, opts)
 	for _, s := range []interface{ Migrate(context.Context) error }{runs, models, predictions, alerts, loops} {
 		if err := s.Migrate(ctx); err != nil {

@@ -28,17 +28,12 @@ const SQLite = sqldb.SQLite
 // Version from 1, the Name of its file, its SQL and a Checksum.
 type Migration = migrate.Migration
 
-// Options are a store's settings. A nil *Options, and the zero value of a
-// field, mean the default.
-type Options struct {
-	Prefix string // begins every table's name, ends in _; "": mlloop_
-}
+// Options are a store's settings; nil means the defaults. Prefix, a string, begins
+// every table's name and ends in _; "": mlloop_.
+type Options = sqlstore.Options
 
-func (opts *Options) schema() sqlstore.Schema {
-	if opts == nil {
-		opts = &Options{}
-	}
-	return sqlstore.Schema{Domain: "tracking", Files: migrationFiles, Prefix: opts.Prefix}
+func schema(opts *Options) sqlstore.Schema {
+	return sqlstore.Schema{Domain: "tracking", Files: migrationFiles, Options: opts}
 }
 
 // Store is a tracking.Store in a SQL database. It is safe for concurrent use,
@@ -53,7 +48,7 @@ var _ tracking.Store = (*Store)(nil)
 // New returns a store on the service's own pool, which Close leaves open. It
 // does no I/O: call Migrate before the first use of a database.
 func New(db *sql.DB, dialect Dialect, opts *Options) *Store {
-	return &Store{db: sqlstore.New(db, dialect, opts.schema())}
+	return &Store{db: sqlstore.New(db, dialect, schema(opts))}
 }
 
 // Open opens the database at the URL, such as sqlite:runs.db, and brings its
@@ -65,7 +60,7 @@ func New(db *sql.DB, dialect Dialect, opts *Options) *Store {
 // for another scheme and for a database of a newer release, Unavailable,
 // Corrupt, Invalid.
 func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
-	db, err := sqlstore.Open(ctx, url, opts.schema())
+	db, err := sqlstore.Open(ctx, url, schema(opts))
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +75,7 @@ func (s *Store) Migrate(ctx context.Context) error { return s.db.Migrate(ctx) }
 // Migrations returns the steps that Migrate takes, for an administrator to
 // review, or to run by hand: the SQL of each in order, each in one transaction,
 // leaves Migrate nothing to do. Errors: Invalid for the prefix.
-func Migrations(opts *Options) ([]Migration, error) { return opts.schema().Migrations() }
+func Migrations(opts *Options) ([]Migration, error) { return schema(opts).Migrations() }
 
 // Close closes the database if Open opened it.
 func (s *Store) Close() error { return s.db.Close() }

@@ -19,6 +19,6 @@ CREATE TABLE {p}retrain_event (
 
 CREATE TABLE {p}retrain_state (
 	model      TEXT PRIMARY KEY,
-	stepped_at INTEGER NOT NULL, -- UTC milliseconds; 0 before the first step
+	stepped_at INTEGER, -- UTC milliseconds; NULL before the first step
 	data       BLOB NOT NULL
 );
