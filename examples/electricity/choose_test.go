@@ -74,11 +74,12 @@ func chooseNetwork(t *testing.T, m *market) {
 		window int
 		change func(*train.MLP)
 	}{
-		{"as chosen: 64, 32", windowRows, func(*train.MLP) {}},
-		{"32, 16", windowRows, func(m *train.MLP) { m.Hidden = []int{32, 16} }},
+		{"as chosen: 32, 16", windowRows, func(*train.MLP) {}},
+		{"16, 8", windowRows, func(m *train.MLP) { m.Hidden = []int{16, 8} }},
+		{"64, 32", windowRows, func(m *train.MLP) { m.Hidden = []int{64, 32} }},
 		{"128, 64", windowRows, func(m *train.MLP) { m.Hidden = []int{128, 64} }},
-		{"64, 32, 16", windowRows, func(m *train.MLP) { m.Hidden = []int{64, 32, 16} }},
-		{"one layer of 64", windowRows, func(m *train.MLP) { m.Hidden = []int{64} }},
+		{"32, 16, 8", windowRows, func(m *train.MLP) { m.Hidden = []int{32, 16, 8} }},
+		{"one layer of 32", windowRows, func(m *train.MLP) { m.Hidden = []int{32} }},
 		{"none: logistic regression", windowRows, func(m *train.MLP) { m.Hidden = []int{} }},
 		{"a window of 3,024 rows", 3024, func(*train.MLP) {}},
 		{"a window of 2,016 rows", 2016, func(*train.MLP) {}},

@@ -20,7 +20,7 @@ const (
 // is compared with.
 func trainer() train.Trainer {
 	return train.MLP{
-		Hidden: []int{64, 32}, Epochs: 8, Batch: 64, LearningRate: 0.01, Decay: 0.75, WeightDecay: 0.1,
+		Hidden: []int{32, 16}, Epochs: 8, Batch: 64, LearningRate: 0.01, Decay: 0.75, WeightDecay: 0.1,
 		Patience: 4, Validation: 0.05,
 	}
 }
