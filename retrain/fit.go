@@ -224,9 +224,13 @@ func checkBundle(b *bundle.Bundle) error {
 // withRun calls fn with the fit's tracking run, which goes on afterwards unless
 // fn fails. The run is nil when an earlier life of the step finished it: equal
 // fits log equal points, there is nothing to add.
-func (l *Loop) withRun(ctx context.Context, in fitInput, runID string, fn func(run *tracking.Run) error) (err error) {
+func (l *Loop) withRun(ctx context.Context, in fitInput, runID string, fn func(run *tracking.Run) error) error {
 	runs := l.runs(in.Now)
-	defer func() { err = errors.Join(err, runs.Close(context.WithoutCancel(ctx))) }()
+	defer func() {
+		if err := runs.Close(context.WithoutCancel(ctx)); err != nil { // what is logged never fails a fit
+			l.config.Logger.ErrorContext(ctx, "points of a fit's run are lost", "run", runID, "error", err)
+		}
+	}()
 	run, err := runs.Start(ctx, l.config.Model, &tracking.RunOptions{
 		ID: runID, Name: in.ID, Tags: map[string]string{"mlloop.retraining": in.ID},
 	})

@@ -1,6 +1,7 @@
 package retraindbos
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -138,7 +139,7 @@ func outcomeOf(output []byte, err error) outcome {
 	if err == nil {
 		return outcome{Output: output}
 	}
-	o := outcome{Error: err.Error()}
+	o := outcome{Error: cmp.Or(err.Error(), "an error without text")}
 	if kind := fault.Kind(err); kind != nil {
 		o.Kind = kind.Error()
 	}
@@ -228,11 +229,20 @@ func (e *Engine) Run(ctx context.Context, name, id string, input []byte) ([]byte
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case r := <-done:
-		if r.err != nil {
-			return nil, fmt.Errorf("retraindbos: run %s: %w", id, sqldb.Fault(r.err))
+		switch {
+		case r.err == nil:
+			return r.outcome.result()
+		case e.isClosed(): // the work was cut off, it did not fail
+			return nil, fault.Errorf(fault.Closed, "retraindbos: run %s: the engine is closed: %w", id, r.err)
 		}
-		return r.outcome.result()
+		return nil, fmt.Errorf("retraindbos: run %s: %w", id, sqldb.Fault(r.err))
 	}
+}
+
+func (e *Engine) isClosed() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.closed
 }
 
 // shutdownTimeout bounds Close when its context has no deadline.

@@ -2,6 +2,7 @@ package retraintest
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -9,13 +10,19 @@ import (
 )
 
 // NewEngine returns an Engine in memory, for consumers' tests: steps and results
-// are remembered as long as the value lives. It is safe for concurrent use.
+// are remembered as long as the value lives.
 func NewEngine() *Engine {
-	return &Engine{workflows: make(map[string]retrain.Workflow), runs: make(map[string]*engineRun)}
+	e := &Engine{workflows: make(map[string]retrain.Workflow), runs: make(map[string]*engineRun)}
+	e.life, e.end = context.WithCancel(context.Background())
+	return e
 }
 
-// Engine is the in-memory retrain.Engine.
+// Engine is the in-memory retrain.Engine. It is safe for concurrent use.
 type Engine struct {
+	life context.Context // ends with Close: the workflows' own
+	end  context.CancelFunc
+	work sync.WaitGroup
+
 	mu        sync.Mutex
 	workflows map[string]retrain.Workflow
 	runs      map[string]*engineRun
@@ -65,35 +72,44 @@ func (e *Engine) Launch(context.Context) error {
 
 // Run implements retrain.Engine.
 func (e *Engine) Run(ctx context.Context, name, id string, input []byte) ([]byte, error) {
+	run, err := e.start(name, id, input)
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", id, err)
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-run.done:
+		if run.err != nil && e.life.Err() != nil {
+			return nil, fault.Errorf(fault.Closed, "run %s: the engine is closed: %w", id, run.err)
+		}
+		return run.output, run.err
+	}
+}
+
+// start returns the run of the id, which it begins when there is none.
+func (e *Engine) start(name, id string, input []byte) (*engineRun, error) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
 	w, known := e.workflows[name]
 	switch {
 	case e.closed:
-		e.mu.Unlock()
-		return nil, fault.Errorf(fault.Closed, "run %s: the engine is closed", id)
+		return nil, fault.Errorf(fault.Closed, "the engine is closed")
 	case !e.launched:
-		e.mu.Unlock()
-		return nil, fault.Errorf(fault.Conflict, "run %s: call Launch first", id)
+		return nil, fault.Errorf(fault.Conflict, "call Launch first")
 	case !known:
-		e.mu.Unlock()
-		return nil, fault.Errorf(fault.NotFound, "run %s: workflow %q is not registered", id, name)
+		return nil, fault.Errorf(fault.NotFound, "workflow %q is not registered", name)
 	}
 	run, running := e.runs[id]
 	if !running {
 		run = &engineRun{done: make(chan struct{}), steps: make(map[string]stepResult)}
 		e.runs[id] = run
-		go func() {
+		e.work.Go(func() {
 			defer close(run.done)
-			run.output, run.err = w(context.WithoutCancel(ctx), run, input)
-		}()
+			run.output, run.err = w(e.life, run, input)
+		})
 	}
-	e.mu.Unlock()
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-run.done:
-		return run.output, run.err
-	}
+	return run, nil
 }
 
 // Do implements retrain.Steps.
@@ -106,10 +122,21 @@ func (r *engineRun) Do(ctx context.Context, name string, fn func(ctx context.Con
 	return output, err
 }
 
-// Close implements retrain.Engine.
-func (e *Engine) Close(context.Context) error {
+// Close implements retrain.Engine. Steps under way see their context end.
+func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.closed = true
-	return nil
+	e.mu.Unlock()
+	e.end()
+	ended := make(chan struct{})
+	go func() {
+		e.work.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fault.Errorf(fault.Unavailable, "close: workflows are still at work: %w", ctx.Err())
+	}
 }
