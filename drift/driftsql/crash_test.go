@@ -1,12 +1,9 @@
 package driftsql_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"strconv"
 	"testing"
 	"time"
@@ -15,18 +12,10 @@ import (
 
 	"github.com/mlloop/mlloop/drift"
 	"github.com/mlloop/mlloop/drift/driftsql"
+	"github.com/mlloop/mlloop/internal/crashtest"
 )
 
-// crashURL names the database to which a child process saves until it is killed.
-const crashURL = "MLLOOP_TEST_DRIFT_CRASH_URL"
-
-func TestMain(m *testing.M) {
-	if url := os.Getenv(crashURL); url != "" {
-		fmt.Println("error", saveForever(context.Background(), url))
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { crashtest.Main(m, saveForever) }
 
 // saveForever saves checkpoint n with an alert n, and prints n once it is saved.
 func saveForever(ctx context.Context, url string) error {
@@ -50,24 +39,14 @@ func TestKilledWhileSaving(t *testing.T) {
 	url, acknowledged := fast(t), int64(0)
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range 4 {
-		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), crashURL+"="+url)
-		out, err := child.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, child.Start())
-		lines := bufio.NewScanner(out)
-		for range 1 + rng.IntN(40) {
-			require.True(t, lines.Scan(), "the child ended by itself")
-			acknowledged, err = strconv.ParseInt(lines.Text(), 10, 64)
-			require.NoError(t, err, lines.Text())
-		}
-		require.NoError(t, child.Process.Kill())
-		for lines.Scan() { // printed before it died
-			if n, err := strconv.ParseInt(lines.Text(), 10, 64); err == nil {
-				acknowledged = n
-			}
-		}
-		_ = child.Wait()
+		left := 1 + rng.IntN(40)
+		crashtest.Kill(t, url, func(line string) bool {
+			n, err := strconv.ParseInt(line, 10, 64)
+			require.NoError(t, err, line)
+			acknowledged = n
+			left--
+			return left == 0
+		})
 		s := openAt(t, url)
 		c, err := s.Checkpoint(t.Context(), "m")
 		require.NoError(t, err)

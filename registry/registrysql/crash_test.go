@@ -1,18 +1,16 @@
 package registrysql_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/internal/crashtest"
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/registry/bundle"
 	"github.com/mlloop/mlloop/registry/registrysql"
@@ -20,17 +18,7 @@ import (
 	"github.com/mlloop/mlloop/tracking/artifact"
 )
 
-// crashFolder names the folder in which a child process changes a registry
-// until it is killed.
-const crashFolder = "MLLOOP_TEST_REGISTRY_CRASH_FOLDER"
-
-func TestMain(m *testing.M) {
-	if folder := os.Getenv(crashFolder); folder != "" {
-		fmt.Println("error", changeForever(context.Background(), folder))
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { crashtest.Main(m, changeForever) }
 
 func openFolder(ctx context.Context, folder string) (*registry.Client, *registrysql.Store, error) {
 	store, err := registrysql.Open(ctx, "sqlite:"+filepath.Join(folder, "r.db"), nil)
@@ -93,24 +81,20 @@ func (a *acknowledged) note(t *testing.T, line string) {
 	a.digests[number] = digest
 }
 
-// killSoon runs a child on the folder, kills it with SIGKILL after some lines
-// at a random moment within a change, and notes what it had printed.
+// killSoon kills a child at a random moment within a change, after some lines,
+// and notes what it had printed.
 func killSoon(t *testing.T, folder string, rng *rand.Rand, acks *acknowledged) {
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), crashFolder+"="+folder)
-	out, err := child.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, child.Start())
-	lines := bufio.NewScanner(out)
-	for left := 1 + rng.IntN(20); lines.Scan(); left-- {
-		acks.note(t, lines.Text())
-		if left == 0 {
-			for spin := rng.IntN(2_000_000); spin > 0; spin-- { // up to about a change's length
-			}
-			require.NoError(t, child.Process.Kill())
+	left := 1 + rng.IntN(20)
+	crashtest.Kill(t, folder, func(line string) bool {
+		acks.note(t, line)
+		left--
+		if left != 0 {
+			return false
 		}
-	}
-	require.Error(t, child.Wait(), "it was killed")
+		for spin := rng.IntN(2_000_000); spin > 0; spin-- { // up to about a change's length
+		}
+		return true
+	})
 }
 
 func TestKilledAtRandomMoments(t *testing.T) {

@@ -1,44 +1,29 @@
 package servesql_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/internal/crashtest"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/serve/servesql"
 	"github.com/mlloop/mlloop/serve/servetest"
 	"github.com/mlloop/mlloop/train/frame"
 )
 
-// crashEnv holds the database file when the test binary is the child of TestKill.
-const crashEnv = "SERVESQL_CRASH_DB"
-
-func TestMain(m *testing.M) {
-	if path := os.Getenv(crashEnv); path != "" {
-		if err := serveUntilKilled(path); err != nil {
-			fmt.Println("error:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { crashtest.Main(m, serveUntilKilled) }
 
 // crashDay is how many rows the child answers before it flushes and labels.
 const crashDay = 10
 
 // serveUntilKilled answers rows in order, from the first that is not logged,
 // and says which are durable: "flushed N" after a Flush, "labelled N" after Label.
-func serveUntilKilled(path string) error {
-	ctx := context.Background()
+func serveUntilKilled(ctx context.Context, path string) error {
 	store, err := servesql.Open(ctx, "sqlite:"+path+"?synchronous=normal", nil)
 	if err != nil {
 		return err
@@ -116,26 +101,19 @@ func TestKill(t *testing.T) {
 // returns what it last said to be durable.
 func liveAndDie(t *testing.T, path string, lines, flushed, labelled int) (int, int) {
 	t.Helper()
-	child := exec.CommandContext(t.Context(), os.Args[0])
-	child.Env = append(os.Environ(), crashEnv+"="+path)
-	out, err := child.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, child.Start())
-	scanner := bufio.NewScanner(out)
-	for said := 0; scanner.Scan(); {
-		what, n, _ := strings.Cut(scanner.Text(), " ")
+	said := 0
+	crashtest.Kill(t, path, func(line string) bool {
+		what, n, _ := strings.Cut(line, " ")
 		rows, err := strconv.Atoi(n)
-		require.NoError(t, err, scanner.Text())
+		require.NoError(t, err, line)
 		switch what {
 		case "flushed":
 			flushed = max(flushed, rows)
 		case "labelled":
 			labelled = max(labelled, rows)
 		}
-		if said++; said == lines {
-			require.NoError(t, child.Process.Kill())
-		}
-	}
-	require.ErrorContains(t, child.Wait(), "killed")
+		said++
+		return said == lines
+	})
 	return flushed, labelled
 }

@@ -1,38 +1,23 @@
 package trackingsql_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/internal/crashtest"
 	"github.com/mlloop/mlloop/tracking"
 	"github.com/mlloop/mlloop/tracking/artifact"
 	"github.com/mlloop/mlloop/tracking/trackingsql"
 )
 
-// crashFolder tells this test binary, run again as a child, to log to the
-// folder until it is killed.
-const crashFolder = "MLLOOP_TRACKING_CRASH_FOLDER"
-
-func TestMain(m *testing.M) {
-	folder := os.Getenv(crashFolder)
-	if folder == "" {
-		os.Exit(m.Run())
-	}
-	if err := logUntilKilled(folder); err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-}
+func TestMain(m *testing.M) { crashtest.Main(m, logUntilKilled) }
 
 func openFolder(ctx context.Context, folder string) (*tracking.Client, error) {
 	store, err := trackingsql.Open(ctx, "sqlite:"+filepath.Join(folder, "runs.db"), nil)
@@ -45,8 +30,7 @@ func openFolder(ctx context.Context, folder string) (*tracking.Client, error) {
 const crashPoints = 1500 // per run: more than one batch
 
 // logUntilKilled makes run after run, and prints what is acknowledged.
-func logUntilKilled(folder string) error {
-	ctx := context.Background()
+func logUntilKilled(ctx context.Context, folder string) error {
 	c, err := openFolder(ctx, folder)
 	if err != nil {
 		return err
@@ -76,25 +60,12 @@ func logUntilKilled(folder string) error {
 // it, and returns all that it printed.
 func acknowledged(t *testing.T, folder string, lines int) (printed [][2]string) {
 	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(os.Environ(), crashFolder+"="+folder)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	scanner := bufio.NewScanner(out)
-	for scanner.Scan() {
-		what, id, ok := strings.Cut(scanner.Text(), " ")
-		require.True(t, ok && len(id) == 32, scanner.Text())
+	crashtest.Kill(t, folder, func(line string) bool {
+		what, id, ok := strings.Cut(line, " ")
+		require.True(t, ok && len(id) == 32, line)
 		printed = append(printed, [2]string{what, id})
-		if len(printed) == lines {
-			require.NoError(t, cmd.Process.Kill())
-		}
-	}
-	var exit *exec.ExitError
-	require.ErrorAs(t, cmd.Wait(), &exit)
-	require.GreaterOrEqual(t, len(printed), lines, "it died by the kill alone")
+		return len(printed) == lines
+	})
 	return printed
 }
 
