@@ -14,8 +14,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraintest"
+	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/train"
 	"github.com/mlloop/mlloop/train/feature"
 	"github.com/mlloop/mlloop/train/frame"
@@ -101,7 +103,14 @@ func baseConfig(s *stream, stores *retrain.Stores) retrain.Config {
 
 func newWorld(t *testing.T, s *stream, change func(*retrain.Config)) *world {
 	t.Helper()
-	w := &world{t: t, stream: s, stores: retraintest.NewStores(), right: make(map[int]bool)}
+	stores := retraintest.NewStores()
+	t.Cleanup(func() { require.NoError(t, stores.Close(context.Background())) })
+	return newWorldOn(t, s, stores, change)
+}
+
+func newWorldOn(t *testing.T, s *stream, stores *retrain.Stores, change func(*retrain.Config)) *world {
+	t.Helper()
+	w := &world{t: t, stream: s, stores: stores, right: make(map[int]bool)}
 	c := baseConfig(s, w.stores)
 	c.Now = func() time.Time { return time.UnixMilli(w.clock.Load()).UTC() }
 	if change != nil {
@@ -111,7 +120,10 @@ func newWorld(t *testing.T, s *stream, change func(*retrain.Config)) *world {
 	require.NoError(t, err)
 	w.loop = loop
 	w.server = httptest.NewServer(loop.Handler())
-	t.Cleanup(w.server.Close)
+	t.Cleanup(func() {
+		w.server.Close()
+		require.NoError(t, loop.Close(context.Background()))
+	})
 	return w
 }
 
@@ -144,6 +156,25 @@ func hasRow(m map[int]bool, row int) bool {
 }
 
 func (w *world) label(row int) int64 { return w.stream.table.Row(row).Get("y").Int() }
+
+// moveAlias is what a person does to the registry; to 0 deletes the alias.
+func (w *world) moveAlias(from, to int64) {
+	w.t.Helper()
+	models := registry.New(w.stores.Registry, w.stores.Artifacts, nil)
+	if to == 0 {
+		require.NoError(w.t, models.DeleteAlias(w.t.Context(), "churn", registry.Champion, from, registry.Change{}))
+		return
+	}
+	require.NoError(w.t, models.SetAlias(w.t.Context(), "churn", registry.Champion, from, to, registry.Change{Actor: "jo"}))
+}
+
+func (w *world) route() serve.Route {
+	w.t.Helper()
+	r, err := w.stores.Serve.Route(w.t.Context(), "churn")
+	require.NoError(w.t, err)
+	r.Rev, r.Salt = 0, ""
+	return r
+}
 
 func (w *world) ask(row int) int64 {
 	r := w.stream.table.Row(row)
