@@ -19,7 +19,7 @@ const classifierFlavor = "mlloop.classifier"
 // predictor loads a bundle by its flavor.
 func (s *Server) predictor(b *bundle.Bundle) (Predictor, string, error) {
 	flavor := b.Manifest().Flavor
-	load := s.opt.Flavors[flavor]
+	load := s.opts.Flavors[flavor]
 	if load == nil && flavor == classifierFlavor {
 		load = NewClassifier
 	}

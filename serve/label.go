@@ -43,14 +43,14 @@ func (s *Server) label(ctx context.Context, model string, inputs []LabelInput) e
 	if err != nil {
 		return err
 	}
-	unknown, err := s.opt.Log.AppendLabels(ctx, labels)
+	unknown, err := s.opts.Log.AppendLabels(ctx, labels)
 	if err == nil && len(unknown) > 0 {
 		// The predictions may be answered and not yet stored.
 		if err = s.Flush(ctx); err == nil {
 			fresh, err = s.unlabelledAgain(ctx, model, labels, unknown, fresh)
 		}
 		if err == nil {
-			unknown, err = s.opt.Log.AppendLabels(ctx, only(labels, unknown))
+			unknown, err = s.opts.Log.AppendLabels(ctx, only(labels, unknown))
 		}
 	}
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *Server) checkLabels(m *served, inputs []LabelInput) ([]Label, error) {
 		shape := &t.primary.shape
 		kind = kindOf(frame.Datatype(shape.signature.Outputs[shape.label].Datatype))
 	}
-	at := s.opt.Now()
+	at := s.opts.Now()
 	labels := make([]Label, len(inputs))
 	var problems fault.Problems
 	for i, in := range inputs {
@@ -113,14 +113,14 @@ func convert(v frame.Value, kind frame.Kind) (frame.Value, bool) {
 // unlabelled returns the answers to the labels' IDs that have no label yet:
 // what the observer will be told of. Nil without an observer.
 func (s *Server) unlabelled(ctx context.Context, model string, labels []Label) (map[string]frame.Value, error) {
-	if s.opt.Observer == nil {
+	if s.opts.Observer == nil {
 		return nil, nil
 	}
 	ids := make([]string, len(labels))
 	for i, l := range labels {
 		ids[i] = l.ID
 	}
-	found, err := s.opt.Log.Lookup(ctx, model, ids)
+	found, err := s.opts.Log.Lookup(ctx, model, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +144,7 @@ func (s *Server) unlabelledAgain(ctx context.Context, model string, labels []Lab
 
 // observeLabels tells the observer of each label that is new.
 func (s *Server) observeLabels(labels []Label, unknown []string, fresh map[string]frame.Value) {
-	if s.opt.Observer == nil {
+	if s.opts.Observer == nil {
 		return
 	}
 	for _, id := range unknown {
@@ -153,7 +153,7 @@ func (s *Server) observeLabels(labels []Label, unknown []string, fresh map[strin
 	for _, l := range labels {
 		if output, ok := fresh[l.ID]; ok {
 			delete(fresh, l.ID) // once, however often it is in the batch
-			s.opt.Observer.ObserveLabel(l.Time, l.ID, output, l.Value)
+			s.opts.Observer.ObserveLabel(l.Time, l.ID, output, l.Value)
 		}
 	}
 }

@@ -149,8 +149,8 @@ func (s *Server) Route(ctx context.Context, model string) (Route, error) {
 }
 
 func (s *Server) latest(ctx context.Context, model string) (Route, error) {
-	if s.opt.Log != nil {
-		return s.opt.Log.Route(ctx, model)
+	if s.opts.Log != nil {
+		return s.opts.Log.Route(ctx, model)
 	}
 	if m, ok := s.byName.Load(model); ok {
 		if t := m.(*served).current.Load(); t != nil {
@@ -179,13 +179,13 @@ func (s *Server) apply(ctx context.Context, m *served, r Route, store bool) erro
 		}
 		*slot.v = v
 	}
-	if store && s.opt.Log != nil {
-		if err := s.opt.Log.PutRoute(ctx, r); err != nil {
+	if store && s.opts.Log != nil {
+		if err := s.opts.Log.PutRoute(ctx, r); err != nil {
 			return err
 		}
 	}
-	m.swap(t, s.opt.KeepWarm)
-	s.opt.Logger.Info("serve: route", "model", r.Model, "primary", r.Primary, "canary", r.Canary, "share", r.Share, "shadow", r.Shadow, "rev", r.Rev)
+	m.swap(t, s.opts.KeepWarm)
+	s.opts.Logger.Info("serve: route", "model", r.Model, "primary", r.Primary, "canary", r.Canary, "share", r.Share, "shadow", r.Shadow, "rev", r.Rev)
 	return nil
 }
 
@@ -255,13 +255,13 @@ func (s *Server) sync(ctx context.Context, m *served) error {
 // then stores what was answered and returns nil, or the store's error. What
 // goes wrong meanwhile is logged and tried again.
 func (s *Server) Run(ctx context.Context) error {
-	tick := time.NewTicker(s.opt.PollInterval)
+	tick := time.NewTicker(s.opts.PollInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
 			if err := s.Sync(ctx); err != nil && ctx.Err() == nil {
-				s.opt.Logger.Error("serve: the traffic stays as it is", "error", err)
+				s.opts.Logger.Error("serve: the traffic stays as it is", "error", err)
 			}
 		case <-ctx.Done():
 			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)

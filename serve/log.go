@@ -50,9 +50,9 @@ type predictionLog struct {
 	next    int
 }
 
-func newLog(store Store, opt *Options) *predictionLog {
+func newLog(store Store, opts *Options) *predictionLog {
 	l := &predictionLog{
-		store: store, size: opt.QueueSize, interval: opt.FlushInterval, logger: opt.Logger,
+		store: store, size: opts.QueueSize, interval: opts.FlushInterval, logger: opts.Logger,
 		wake: make(chan struct{}, 1), full: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
 		commit: make(chan struct{}, 1),
 	}

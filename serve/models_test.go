@@ -101,11 +101,11 @@ var _ io.Closer = closable{}
 
 // newServer returns a server over models, closed at the end of the test, and
 // the number of its predictors that are open.
-func newServer(t *testing.T, models serve.Models, opt *serve.Options) (*serve.Server, *counter) {
+func newServer(t *testing.T, models serve.Models, opts *serve.Options) (*serve.Server, *counter) {
 	t.Helper()
 	var o serve.Options
-	if opt != nil {
-		o = *opt
+	if opts != nil {
+		o = *opts
 	}
 	open := &counter{}
 	o.Flavors = map[string]serve.Loader{"fake": func(b *bundle.Bundle) (serve.Predictor, error) {

@@ -97,7 +97,7 @@ type answer struct {
 
 // answer checks a request against a version's signature and runs the version.
 func (s *Server) answer(ctx context.Context, v *version, req *Request) (answer, error) {
-	b, err := v.shape.check(req.Inputs, s.opt.MaxBatchRows)
+	b, err := v.shape.check(req.Inputs, s.opts.MaxBatchRows)
 	if err != nil {
 		return answer{}, err
 	}
@@ -106,13 +106,13 @@ func (s *Server) answer(ctx context.Context, v *version, req *Request) (answer, 
 			return answer{}, fault.Errorf(fault.Invalid, "output %q is unknown; the model gives %s", name, describe(v.shape.signature.Outputs))
 		}
 	}
-	a := answer{version: v, at: s.opt.Now(), n: b.n}
+	a := answer{version: v, at: s.opts.Now(), n: b.n}
 	began := time.Now()
 	if v.shape.rows != nil {
 		if a.rows, err = frame.RowsFromTensors(v.shape.columns, b.inputs); err != nil {
 			return answer{}, err
 		}
-	} else if s.log != nil || s.opt.Observer != nil {
+	} else if s.log != nil || s.opts.Observer != nil {
 		a.rows = v.shape.makeRows(b)
 	}
 	if a.outputs, err = s.run(ctx, v, b, a.rows); err != nil {
@@ -126,7 +126,7 @@ func (s *Server) answer(ctx context.Context, v *version, req *Request) (answer, 
 func (s *Server) run(ctx context.Context, v *version, b batch, rows []frame.Row) (outputs []frame.Tensor, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.opt.Logger.Error("serve: a predictor panicked", "version", v.number, "panic", p, "stack", string(debug.Stack()))
+			s.opts.Logger.Error("serve: a predictor panicked", "version", v.number, "panic", p, "stack", string(debug.Stack()))
 			outputs, err = nil, fmt.Errorf("version %d panicked: %v", v.number, p)
 		}
 	}()
@@ -155,7 +155,7 @@ func (a *answer) wanted(names []string) ([]frame.Tensor, error) {
 
 // record logs an answer and tells the observer of it.
 func (s *Server) record(model string, req *Request, a *answer) {
-	if s.log == nil && (s.opt.Observer == nil || a.variant == Shadow) {
+	if s.log == nil && (s.opts.Observer == nil || a.variant == Shadow) {
 		return
 	}
 	scores := a.scores()
@@ -166,8 +166,8 @@ func (s *Server) record(model string, req *Request, a *answer) {
 			Features: a.rows[i], Output: a.version.shape.output(a.outputs, i), Scores: rowOf(scores, i, a.n),
 			Propensity: a.propensity, Latency: a.latency,
 		}
-		if s.opt.Observer != nil && a.variant != Shadow {
-			s.opt.Observer.ObservePrediction(a.at, ps[i].ID, ps[i].Features, ps[i].Output, ps[i].Scores)
+		if s.opts.Observer != nil && a.variant != Shadow {
+			s.opts.Observer.ObservePrediction(a.at, ps[i].ID, ps[i].Features, ps[i].Output, ps[i].Scores)
 		}
 	}
 	if s.log != nil {

@@ -73,7 +73,7 @@ func (o *Options) withDefaults() Options {
 // answer and takes labels later. It is safe for concurrent use.
 type Server struct {
 	models Models
-	opt    Options
+	opts   Options
 	log    *predictionLog // nil: nothing is logged
 	shadow *shadowQueue
 	byName sync.Map // model name → *served
@@ -82,10 +82,10 @@ type Server struct {
 
 // New returns a server without models: Load, Add or Restore brings them. It
 // does no I/O. models may be nil when all versions are added by hand.
-func New(models Models, opt *Options) *Server {
-	s := &Server{models: models, opt: opt.withDefaults()}
-	if s.opt.Log != nil {
-		s.log = newLog(s.opt.Log, &s.opt)
+func New(models Models, opts *Options) *Server {
+	s := &Server{models: models, opts: opts.withDefaults()}
+	if s.opts.Log != nil {
+		s.log = newLog(s.opts.Log, &s.opts)
 	}
 	s.shadow = newShadowQueue(s)
 	return s

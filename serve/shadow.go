@@ -28,13 +28,13 @@ type shadowJob struct {
 }
 
 func newShadowQueue(s *Server) *shadowQueue {
-	return &shadowQueue{server: s, jobs: make(chan shadowJob, s.opt.ShadowQueue), done: make(chan struct{})}
+	return &shadowQueue{server: s, jobs: make(chan shadowJob, s.opts.ShadowQueue), done: make(chan struct{})}
 }
 
 // ask has v answer req, and gives v back afterwards.
 func (q *shadowQueue) ask(ctx context.Context, model string, v *version, req *Request) {
 	job := shadowJob{model, v, *req}
-	if q.server.opt.ShadowSync {
+	if q.server.opts.ShadowSync {
 		// The caller's patience is not the shadow's.
 		q.answer(context.WithoutCancel(ctx), job)
 		return
@@ -56,7 +56,7 @@ func (q *shadowQueue) ask(ctx context.Context, model string, v *version, req *Re
 	}
 	v.release()
 	if q.dropped.Add(1) == 1 {
-		q.server.opt.Logger.Warn("serve: the shadow is slower than the traffic: it is not asked for every request", "model", model, "version", v.number)
+		q.server.opts.Logger.Warn("serve: the shadow is slower than the traffic: it is not asked for every request", "model", model, "version", v.number)
 	}
 }
 
@@ -73,7 +73,7 @@ func (q *shadowQueue) answer(ctx context.Context, job shadowJob) {
 	a, err := q.server.answer(ctx, job.version, &job.req)
 	if err != nil {
 		if q.failed.Add(1) == 1 {
-			q.server.opt.Logger.Warn("serve: the shadow cannot answer", "model", job.model, "version", job.version.number, "error", err)
+			q.server.opts.Logger.Warn("serve: the shadow cannot answer", "model", job.model, "version", job.version.number, "error", err)
 		}
 		return
 	}

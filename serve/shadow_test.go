@@ -15,9 +15,9 @@ import (
 )
 
 // newShadowed returns a server whose version 2 is asked beside version 1.
-func newShadowed(t *testing.T, shadow serve.Predictor, opt *serve.Options) *servetest.Server {
+func newShadowed(t *testing.T, shadow serve.Predictor, opts *serve.Options) *servetest.Server {
 	t.Helper()
-	s := servetest.New(t, "churn", servetest.Constant("one"), opt)
+	s := servetest.New(t, "churn", servetest.Constant("one"), opts)
 	require.NoError(t, s.Add("churn", 2, shadow))
 	require.NoError(t, s.SetRoute(t.Context(), serve.Route{Model: "churn", Primary: 1, Shadow: 2, Rev: 1}))
 	return s

@@ -39,20 +39,20 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer
 	if r.ContentLength > 0 {
 		buf.Grow(int(min(r.ContentLength, trusted)) + bytes.MinRead)
 	}
-	limited := http.MaxBytesReader(w, r.Body, h.opt.MaxBodyBytes)
+	limited := http.MaxBytesReader(w, r.Body, h.opts.MaxBodyBytes)
 	body, err := unpack(r.Header.Get("Content-Encoding"), limited)
 	if err == nil {
 		// What is unpacked may be far larger than what is sent: it has the same limit.
-		_, err = buf.ReadFrom(io.LimitReader(body, h.opt.MaxBodyBytes+1))
+		_, err = buf.ReadFrom(io.LimitReader(body, h.opts.MaxBodyBytes+1))
 	}
-	if err == nil && int64(buf.Len()) > h.opt.MaxBodyBytes {
-		err = &http.MaxBytesError{Limit: h.opt.MaxBodyBytes}
+	if err == nil && int64(buf.Len()) > h.opts.MaxBodyBytes {
+		err = &http.MaxBytesError{Limit: h.opts.MaxBodyBytes}
 	}
 	if err == nil {
 		return nil
 	}
 	if status(err) == http.StatusRequestEntityTooLarge {
-		return fmt.Errorf("the body is larger than %d bytes: send the rows in parts (%w)", h.opt.MaxBodyBytes, err)
+		return fmt.Errorf("the body is larger than %d bytes: send the rows in parts (%w)", h.opts.MaxBodyBytes, err)
 	}
 	return fault.Errorf(fault.Invalid, "the body cannot be read: %w", err)
 }

@@ -24,21 +24,21 @@ const KeyHeader = "X-Mlloop-Key"
 // Handler answers for the models of a server. It is safe for concurrent use.
 type Handler struct {
 	srv      *serve.Server
-	opt      Options
+	opts     Options
 	release  string // of this module, as the program was built
 	requests requests
 	bodies   bodies
 }
 
 // New returns the handler of a server.
-func New(srv *serve.Server, opt *Options) *Handler {
+func New(srv *serve.Server, opts *Options) *Handler {
 	h := &Handler{srv: srv, release: release()}
-	if opt != nil {
-		h.opt = *opt
+	if opts != nil {
+		h.opts = *opts
 	}
-	h.opt.MaxBodyBytes = cmp.Or(h.opt.MaxBodyBytes, 64<<20)
-	if h.opt.Logger == nil {
-		h.opt.Logger = slog.New(slog.DiscardHandler)
+	h.opts.MaxBodyBytes = cmp.Or(h.opts.MaxBodyBytes, 64<<20)
+	if h.opts.Logger == nil {
+		h.opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	return h
 }

@@ -42,14 +42,14 @@ func echo(types ...frame.Datatype) serve.Predictor {
 }
 
 // call sends one request to a new handler of srv and returns the answer.
-func call(t *testing.T, srv *servetest.Server, opt *servehttp.Options, method, path, body string, header ...string) (int, string, http.Header) {
+func call(t *testing.T, srv *servetest.Server, opts *servehttp.Options, method, path, body string, header ...string) (int, string, http.Header) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
-	servehttp.New(srv.Server, opt).ServeHTTP(w, r)
+	servehttp.New(srv.Server, opts).ServeHTTP(w, r)
 	return w.Code, w.Body.String(), w.Header()
 }
 
@@ -108,7 +108,7 @@ func TestEndpoints(t *testing.T) {
 // TestBadRequests: each is refused with everything that is wrong with it, and nothing is logged.
 func TestBadRequests(t *testing.T) {
 	s := servetest.New(t, "churn", servetest.Constant("stays"), &serve.Options{MaxBatchRows: 2})
-	opt := &servehttp.Options{MaxBodyBytes: 1000}
+	opts := &servehttp.Options{MaxBodyBytes: 1000}
 	takes := `; the model takes \"x\" FP64 [-1]"}`
 	for _, c := range []struct {
 		why, body string
@@ -127,7 +127,7 @@ func TestBadRequests(t *testing.T) {
 		{"long id", `{"id":"` + strings.Repeat("a", 1025) + `"}`, 413, ``},
 		{"too large", strings.Repeat(" ", 1001), 413, `{"error":"the body is larger than 1000 bytes: send the rows in parts (http: request body too large)"}`},
 	} {
-		code, body, _ := call(t, s, opt, "POST", "/v2/models/churn/infer", c.body)
+		code, body, _ := call(t, s, opts, "POST", "/v2/models/churn/infer", c.body)
 		require.Equal(t, c.code, code, "%s: %s", c.why, body)
 		if c.want != "" {
 			require.Equal(t, c.want, body, c.why)

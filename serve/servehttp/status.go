@@ -49,7 +49,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if code == http.StatusInternalServerError {
 		level = slog.LevelError
 	}
-	h.opt.Logger.Log(r.Context(), level, "servehttp: request failed", "method", r.Method, "path", r.URL.Path, "status", code, "error", err)
+	h.opts.Logger.Log(r.Context(), level, "servehttp: request failed", "method", r.Method, "path", r.URL.Path, "status", code, "error", err)
 	refuse(w, code, err.Error())
 }
 

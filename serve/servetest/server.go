@@ -18,13 +18,13 @@ type Server struct {
 }
 
 // New returns a server that answers for model with p as its version 1, and
-// closes it when the test ends. opt may be nil; without a Log in it
+// closes it when the test ends. opts may be nil; without a Log in it
 // predictions are kept in memory.
-func New(t testing.TB, model string, p serve.Predictor, opt *serve.Options) *Server {
+func New(t testing.TB, model string, p serve.Predictor, opts *serve.Options) *Server {
 	t.Helper()
 	var o serve.Options
-	if opt != nil {
-		o = *opt
+	if opts != nil {
+		o = *opts
 	}
 	if o.Log == nil {
 		o.Log = servemem.New()

@@ -72,12 +72,12 @@ func (o *CSVOptions) withDefaults() (CSVOptions, error) {
 // missing quote, text that is not UTF-8, an exceeded limit, and a file that ends
 // early; up to ten problems are told at once, each with its line and column.
 // Unavailable when r fails.
-func ReadCSV(r io.Reader, o *CSVOptions) (*Table, error) {
-	opts, err := o.withDefaults()
+func ReadCSV(r io.Reader, opts *CSVOptions) (*Table, error) {
+	o, err := opts.withDefaults()
 	if err != nil {
 		return nil, fault.Errorf(fault.Invalid, "frame: read CSV: options: %w", err)
 	}
-	c := newCSVReader(r, opts)
+	c := newCSVReader(r, o)
 	if err := c.readHeader(); err != nil {
 		return nil, fault.Errorf(fault.Kind(err), "frame: read CSV: %w", err)
 	}

@@ -17,9 +17,9 @@ import (
 	"github.com/mlloop/mlloop/train/frame"
 )
 
-func read(t testing.TB, text string, o *frame.CSVOptions) *frame.Table {
+func read(t testing.TB, text string, opts *frame.CSVOptions) *frame.Table {
 	t.Helper()
-	table, err := frame.ReadCSV(strings.NewReader(text), o)
+	table, err := frame.ReadCSV(strings.NewReader(text), opts)
 	require.NoError(t, err)
 	return table
 }

@@ -17,12 +17,12 @@ import (
 //
 // Errors: Invalid for a text that would read back as null (an empty one, unless
 // Null says otherwise); Unavailable when w fails.
-func (t *Table) WriteCSV(w io.Writer, o *CSVOptions) error {
-	opts, err := o.withDefaults()
+func (t *Table) WriteCSV(w io.Writer, opts *CSVOptions) error {
+	o, err := opts.withDefaults()
 	if err != nil {
 		return fault.Errorf(fault.Invalid, "frame: write CSV: options: %w", err)
 	}
-	c := newCSVWriter(w, opts)
+	c := newCSVWriter(w, o)
 	record := make([]string, len(t.schema))
 	for i, f := range t.schema {
 		record[i] = f.Name

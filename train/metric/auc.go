@@ -103,15 +103,15 @@ func (s Scores) checkClasses() error {
 	return problems.Err()
 }
 
-func auc(s Scores, o Options) (Result, error) {
+func auc(s Scores, opts Options) (Result, error) {
 	if err := s.checkClasses(); err != nil {
 		return Result{}, err
 	}
 	if s.Classes == 2 {
 		p := s.placements(1)
-		return aucResult(p.area, p.delong(s.Labels, 1), min(p.inside, p.out), "delong", o), nil
+		return aucResult(p.area, p.delong(s.Labels, 1), min(p.inside, p.out), "delong", opts), nil
 	}
-	return macroAUC(s, o), nil
+	return macroAUC(s, opts), nil
 }
 
 // delong returns the variance of the area: the components' sample variances
@@ -132,7 +132,7 @@ func (p placements) delong(labels []int, c int) float64 {
 
 // macroAUC averages one-against-the-rest areas. A row moves the mean by the sum
 // of its influences on each of them.
-func macroAUC(s Scores, o Options) Result {
+func macroAUC(s Scores, opts Options) Result {
 	n, k := float64(len(s.Labels)), float64(s.Classes)
 	influence := make([]float64, len(s.Labels))
 	var mean float64
@@ -157,15 +157,15 @@ func macroAUC(s Scores, o Options) Result {
 	if smallest == 1 {
 		variance = math.NaN()
 	}
-	return aucResult(mean, variance, smallest, "normal", o)
+	return aucResult(mean, variance, smallest, "normal", opts)
 }
 
-func aucResult(area, variance float64, pairs int, method string, o Options) Result {
+func aucResult(area, variance float64, pairs int, method string, opts Options) Result {
 	if !(variance > 0) {
-		low, high := wilson(area, float64(pairs), o.z())
+		low, high := wilson(area, float64(pairs), opts.z())
 		return Result{Value: area, Low: low, High: high, Method: "wilson over disjoint pairs"}
 	}
-	half := o.z() * math.Sqrt(variance)
+	half := opts.z() * math.Sqrt(variance)
 	return Result{Value: area, Low: max(area-half, 0), High: min(area+half, 1), Method: method}
 }
 

@@ -61,8 +61,8 @@ func meanOf(contribution func(Scores, int) float64) func(Scores, blocks) (statis
 
 // bootstrap returns the metric of the first scores, minus that of the second
 // where there are two, with the percentile interval of its resamples.
-func (m Metric) bootstrap(o Options, scores ...Scores) (Result, error) {
-	b := newBlocks(o.Blocks, len(scores[0].Labels))
+func (m Metric) bootstrap(opts Options, scores ...Scores) (Result, error) {
+	b := newBlocks(opts.Blocks, len(scores[0].Labels))
 	if b.n < 2 {
 		return Result{}, fault.Errorf(fault.Invalid, "%d block of rows: an interval needs two at least", b.n)
 	}
@@ -78,33 +78,33 @@ func (m Metric) bootstrap(o Options, scores ...Scores) (Result, error) {
 		}
 		of = func(w []int32) float64 { return first(w) - second(w) }
 	}
-	draws, err := resample(of, b.n, o)
+	draws, err := resample(of, b.n, opts)
 	if err != nil {
 		return Result{}, err
 	}
 	once := slices.Repeat([]int32{1}, b.n)
 	method := fmt.Sprintf("bootstrap of %d rows", b.n)
-	if o.Blocks != nil {
+	if opts.Blocks != nil {
 		method = fmt.Sprintf("bootstrap of %d blocks", b.n)
 	}
-	tail := (1 - o.Level) / 2
+	tail := (1 - opts.Level) / 2
 	return Result{Value: of(once), Low: quantile(draws, tail), High: quantile(draws, 1-tail), Method: method}, nil
 }
 
 // resample returns the statistic of o.Resamples draws of n blocks with
 // replacement, ascending. A draw that leaves it undefined is drawn again.
-func resample(of statistic, n int, o Options) ([]float64, error) {
-	rng := rand.New(rand.NewPCG(o.Seed, 0x6d6c6c6f6f70)) // the stream is the package's own
+func resample(of statistic, n int, opts Options) ([]float64, error) {
+	rng := rand.New(rand.NewPCG(opts.Seed, 0x6d6c6c6f6f70)) // the stream is the package's own
 	weights := make([]int32, n)
-	draws := make([]float64, 0, o.Resamples)
-	for misses := 0; len(draws) < o.Resamples; {
+	draws := make([]float64, 0, opts.Resamples)
+	for misses := 0; len(draws) < opts.Resamples; {
 		clear(weights)
 		for range n {
 			weights[rng.IntN(n)]++
 		}
 		if v := of(weights); !math.IsNaN(v) {
 			draws = append(draws, v)
-		} else if misses++; misses > 10*o.Resamples {
+		} else if misses++; misses > 10*opts.Resamples {
 			return nil, fault.Errorf(fault.Invalid, "nearly all resamples lack a class; take more rows or smaller blocks")
 		}
 	}

@@ -17,23 +17,23 @@ import (
 // Errors: Invalid for an unknown metric, scores that fail Scores.Check, labels
 // or classes that differ between a and b, fewer than two rows or blocks, and an
 // AUC that is undefined on most resamples.
-func Difference(name string, a, b Scores, o *Options) (Result, error) {
+func Difference(name string, a, b Scores, opts *Options) (Result, error) {
 	m, err := ByName(name)
 	if err != nil {
 		return Result{}, err
 	}
-	opts, err := o.withDefaults(len(a.Labels))
+	o, err := opts.withDefaults(len(a.Labels))
 	if err == nil {
 		err = checkPaired(a, b)
 	}
 	if err != nil {
 		return Result{}, fault.Errorf(fault.Invalid, "metric: difference of %s: %w", name, err)
 	}
-	r, err := m.bootstrap(opts, a, b)
+	r, err := m.bootstrap(o, a, b)
 	if err != nil {
 		return Result{}, fault.Errorf(fault.Kind(err), "metric: difference of %s: %w", name, err)
 	}
-	r.Name, r.N, r.Level, r.Method = name, len(a.Labels), opts.Level, "paired "+r.Method
+	r.Name, r.N, r.Level, r.Method = name, len(a.Labels), o.Level, "paired "+r.Method
 	return r, nil
 }
 

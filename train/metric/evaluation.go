@@ -32,8 +32,8 @@ type Undefined struct {
 // Evaluate returns every metric of the scores. A metric that these rows do not
 // define, such as the AUC where a class has no rows, is listed as undefined.
 // Errors: Invalid for scores that fail Scores.Check and options out of range.
-func Evaluate(s Scores, o *Options) (Evaluation, error) {
-	_, err := o.withDefaults(len(s.Labels))
+func Evaluate(s Scores, opts *Options) (Evaluation, error) {
+	_, err := opts.withDefaults(len(s.Labels))
 	if err == nil {
 		err = s.Check()
 	}
@@ -42,7 +42,7 @@ func Evaluate(s Scores, o *Options) (Evaluation, error) {
 	}
 	e := Evaluation{Rows: len(s.Labels), Classes: s.Classes}
 	for _, m := range All() {
-		r, err := m.Evaluate(s, o)
+		r, err := m.Evaluate(s, opts)
 		if err != nil {
 			e.Undefined = append(e.Undefined, Undefined{m.Name, err.Error()})
 			continue

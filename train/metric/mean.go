@@ -50,35 +50,35 @@ func meanAndError(s Scores, contribution func(Scores, int) float64) (mean, se fl
 	return mean, math.Sqrt(squares / (n - 1) / n)
 }
 
-func accuracy(s Scores, o Options) (Result, error) {
+func accuracy(s Scores, opts Options) (Result, error) {
 	var hits float64
 	for i := range s.Labels {
 		hits += hit(s, i)
 	}
 	n := float64(len(s.Labels))
 	share := hits / n
-	low, high := wilson(share, n, o.z())
+	low, high := wilson(share, n, opts.z())
 	return Result{Value: share, Low: low, High: high, Method: "wilson"}, nil
 }
 
-func logLoss(s Scores, o Options) (Result, error) {
-	return normalMean(s, o, surprise, math.MaxFloat64)
+func logLoss(s Scores, opts Options) (Result, error) {
+	return normalMean(s, opts, surprise, math.MaxFloat64)
 }
 
-func brier(s Scores, o Options) (Result, error) {
+func brier(s Scores, opts Options) (Result, error) {
 	most := 2.0
 	if s.Classes == 2 {
 		most = 1
 	}
-	return normalMean(s, o, squaredError, most)
+	return normalMean(s, opts, squaredError, most)
 }
 
-func normalMean(s Scores, o Options, contribution func(Scores, int) float64, most float64) (Result, error) {
+func normalMean(s Scores, opts Options, contribution func(Scores, int) float64, most float64) (Result, error) {
 	if len(s.Labels) < 2 {
 		return Result{}, fault.Errorf(fault.Invalid, "one row: its interval needs two at least")
 	}
 	mean, se := meanAndError(s, contribution)
-	return Result{Value: mean, Low: max(mean-o.z()*se, 0), High: min(mean+o.z()*se, most), Method: "normal"}, nil
+	return Result{Value: mean, Low: max(mean-opts.z()*se, 0), High: min(mean+opts.z()*se, most), Method: "normal"}, nil
 }
 
 // wilson returns the score interval of a share of n trials (Wilson 1927).

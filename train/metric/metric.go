@@ -48,8 +48,8 @@ func ByName(name string) (Metric, error) {
 }
 
 // Evaluate is the function of the metric's name: Accuracy, LogLoss, AUC or Brier.
-func (m Metric) Evaluate(s Scores, o *Options) (Result, error) {
-	opts, err := o.withDefaults(len(s.Labels))
+func (m Metric) Evaluate(s Scores, opts *Options) (Result, error) {
+	o, err := opts.withDefaults(len(s.Labels))
 	if err == nil {
 		err = s.Check()
 	}
@@ -57,15 +57,15 @@ func (m Metric) Evaluate(s Scores, o *Options) (Result, error) {
 		return Result{}, fault.Errorf(fault.Invalid, "metric: %s: %w", m.Name, err)
 	}
 	var r Result
-	if opts.Blocks == nil {
-		r, err = m.evaluate(s, opts)
+	if o.Blocks == nil {
+		r, err = m.evaluate(s, o)
 	} else {
-		r, err = m.bootstrap(opts, s)
+		r, err = m.bootstrap(o, s)
 	}
 	if err != nil {
 		return Result{}, fault.Errorf(fault.Kind(err), "metric: %s: %w", m.Name, err)
 	}
-	r.Name, r.N, r.Level = m.Name, len(s.Labels), opts.Level
+	r.Name, r.N, r.Level = m.Name, len(s.Labels), o.Level
 	return r, nil
 }
 
@@ -131,18 +131,18 @@ type Result struct {
 // Errors, of this and the other metrics: Invalid for scores that fail
 // Scores.Check (no rows, NaN …), options out of range, and fewer than two blocks
 // where Blocks are given.
-func Accuracy(s Scores, o *Options) (Result, error) { return evaluate(NameAccuracy, s, o) }
+func Accuracy(s Scores, opts *Options) (Result, error) { return evaluate(NameAccuracy, s, opts) }
 
 // LogLoss is the mean of -ln p over the rows, where p is the probability given
 // to the label, held within [ε, 1-ε] with ε = 2⁻⁵² as scikit-learn does: from 0
 // to 36, lower is better. The interval is normal, from the standard error of the
 // rows' losses; it needs two rows at least, else the error is Invalid.
-func LogLoss(s Scores, o *Options) (Result, error) { return evaluate(NameLogLoss, s, o) }
+func LogLoss(s Scores, opts *Options) (Result, error) { return evaluate(NameLogLoss, s, opts) }
 
 // Brier is the mean squared error of the probabilities: (p₁-y)² for two
 // classes, from 0 to 1; the sum over the classes for more (Brier 1950), from 0 to
 // 2. Lower is better. The interval is normal, as for LogLoss.
-func Brier(s Scores, o *Options) (Result, error) { return evaluate(NameBrier, s, o) }
+func Brier(s Scores, opts *Options) (Result, error) { return evaluate(NameBrier, s, opts) }
 
 // AUC is the area under the ROC curve: the probability that a row of class 1
 // gets a higher probability of it than a row of class 0, ties counting half.
@@ -158,12 +158,12 @@ func Brier(s Scores, o *Options) (Result, error) { return evaluate(NameBrier, s,
 //
 // Errors: Invalid where a class has no rows or all of them, besides those that
 // Accuracy lists.
-func AUC(s Scores, o *Options) (Result, error) { return evaluate(NameAUC, s, o) }
+func AUC(s Scores, opts *Options) (Result, error) { return evaluate(NameAUC, s, opts) }
 
-func evaluate(name string, s Scores, o *Options) (Result, error) {
+func evaluate(name string, s Scores, opts *Options) (Result, error) {
 	m, err := ByName(name)
 	if err != nil {
 		return Result{}, err
 	}
-	return m.Evaluate(s, o)
+	return m.Evaluate(s, opts)
 }

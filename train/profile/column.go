@@ -52,14 +52,14 @@ func (c *Column) infiniteBin() int { return len(c.Counts) - 1 }
 func (c *Column) present(counts []int64) []int64 { return counts[:len(c.Counts)-tailBins] }
 
 // newColumn cuts the named column into bins and returns the bin of each row.
-func newColumn(t *frame.Table, name string, o Options) (*Column, []uint16, error) {
+func newColumn(t *frame.Table, name string, opts Options) (*Column, []uint16, error) {
 	c := &Column{Name: name, Kind: t.Schema()[t.Schema().Index(name)].Kind}
 	if c.Kind == frame.String {
 		values, err := t.Values(name)
 		if err != nil {
 			return nil, nil, err
 		}
-		c.cutText(values, o.Categories)
+		c.cutText(values, opts.Categories)
 		c.prepare()
 		bins := make([]uint16, len(values))
 		for i, v := range values {
@@ -72,7 +72,7 @@ func newColumn(t *frame.Table, name string, o Options) (*Column, []uint16, error
 	if err != nil {
 		return nil, nil, err
 	}
-	c.cutNumbers(values, o.Bins)
+	c.cutNumbers(values, opts.Bins)
 	bins := make([]uint16, len(values))
 	for i, x := range values {
 		bins[i] = c.binOf(x)

@@ -23,12 +23,12 @@ type Options struct {
 
 // Run checks a Trainer whose bundles are of the flavor train.ClassifierFlavor
 // against the interface's contract. newTrainer is called once a case.
-func Run(t *testing.T, newTrainer func(t *testing.T) train.Trainer, o *Options) {
+func Run(t *testing.T, newTrainer func(t *testing.T) train.Trainer, opts *Options) {
 	t.Helper()
-	if o == nil {
-		o = &Options{}
+	if opts == nil {
+		opts = &Options{}
 	}
-	for _, c := range cases(*o) {
+	for _, c := range cases(*opts) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Log(c.explanation)
 			c.run(t, newTrainer(t))
@@ -41,7 +41,7 @@ type testCase struct {
 	run               func(t *testing.T, trainer train.Trainer)
 }
 
-func cases(o Options) []testCase {
+func cases(opts Options) []testCase {
 	all := []testCase{
 		{"Learns", "later rows of a separable problem are mostly answered right", learns},
 		{"Complete", "the bundle holds every part, each of them whole, and they fit one another", complete},
@@ -56,7 +56,7 @@ func cases(o Options) []testCase {
 		{"BadRows", "rows that cannot be fitted are an error", badRows},
 		{"SmallJobs", "a job of few rows is fitted or refused, without a panic", smallJobs},
 	}
-	if !o.AllRows {
+	if !opts.AllRows {
 		all = append(all, testCase{"NoLookAhead",
 			"the latest twentieth of the rows, on which the fit is judged, does not shape the features", noLookAhead})
 	}
