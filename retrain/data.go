@@ -144,5 +144,8 @@ func timeOf(v frame.Value) (time.Time, error) {
 			}
 		}
 	}
+	if v.IsNull() {
+		return time.Time{}, fault.Errorf(fault.Invalid, "it is null: every row needs its time")
+	}
 	return time.Time{}, fault.Errorf(fault.Invalid, "%q is no time: want a timestamp, milliseconds since 1970, or RFC 3339 text", v.Text())
 }

@@ -104,7 +104,7 @@ func TestChampionBeforeTheLoop(t *testing.T) {
 
 	w.row = 20 * rowsADay
 	require.NoError(t, w.loop.Step(t.Context(), at(w.row)))
-	require.Equal(t, "there was one", map[bool]string{true: "there was one"}[retraintest.RequirePromoted(t, w.loop, 1).Causes[0].Detail == "the registry had a champion"])
+	require.Equal(t, []retrain.Cause{{Trigger: "first", Detail: "the registry had a champion"}}, retraintest.RequirePromoted(t, w.loop, 1).Causes)
 	require.NoError(t, w.loop.Retrain(t.Context(), "a person asked"))
 	w.run(28 * rowsADay)
 	require.EqualValues(t, 1, retraintest.RequirePromoted(t, w.loop, 2).Champion)

@@ -1,0 +1,77 @@
+package retrain_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlloop/mlloop/retrain"
+	"github.com/mlloop/mlloop/retrain/retraintest"
+)
+
+func TestNewReportsEveryProblem(t *testing.T) {
+	_, err := retrain.New(retrain.Config{})
+	require.ErrorIs(t, err, retrain.ErrInvalid)
+	for _, text := range []string{"Data is missing", "Time is missing", "Label is missing", "Trainer is missing", "Stores is nil: use retrainsql.Open", `Model ""`} {
+		require.ErrorContains(t, err, text)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	s := newStream(t, rowsADay, 1<<30)
+	for want, change := range map[string]func(*retrain.Config){
+		`Model "a/b" is no name`:                        func(c *retrain.Config) { c.Model = "a/b" },
+		"LabelDelay, Holdout and Every must not be":     func(c *retrain.Config) { c.LabelDelay = -1 },
+		`Label "y" is the Time or the Key column`:       func(c *retrain.Config) { c.Key = "y" },
+		`Inputs names the label "y"`:                    func(c *retrain.Config) { c.Inputs = []string{"x", "y"} },
+		`Inputs names "x" twice`:                        func(c *retrain.Config) { c.Inputs = []string{"x", "x"} },
+		"Inputs is empty":                               func(c *retrain.Config) { c.Inputs = []string{} },
+		"Stores.Engine is nil":                          func(c *retrain.Config) { c.Stores.Engine = nil },
+		"Policy: Cooldown, Per and MaxFailures":         func(c *retrain.Config) { c.Policy.Per = -1 },
+		"Rollout: Metric: ":                             func(c *retrain.Config) { c.Rollout.Metric = "fame" },
+		"want rising shares between 0 and 1":            func(c *retrain.Config) { c.Rollout.Shares = []float64{0.5, 0.25} },
+		"Rollout: Margin and Harm must not be negative": func(c *retrain.Config) { c.Rollout.Harm = -1 },
+		"Rollout: Shadow, Bake and MinLabels":           func(c *retrain.Config) { c.Rollout.MinLabels = -1 },
+		`Gates[0]: `:                                    func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.NotWorse("acuracy", 0)} },
+		`Gates[1]: `:                                    func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.SmokeTest(), retrain.AtLeast("x", 0)} },
+		"Gates[0]: it is nil":                           func(c *retrain.Config) { c.Gates = []retrain.Gate{nil} },
+		"Triggers[0]: ":                                 func(c *retrain.Config) { c.Triggers = []retrain.Trigger{retrain.OnDecay("fame", 0.1)} },
+		"OnDecay: a drop of -1 must not be negative":    func(c *retrain.Config) { c.Triggers = []retrain.Trigger{retrain.OnDecay("auc", -1)} },
+		`Triggers[0]: cron "0 3 * *": want five fields`: func(c *retrain.Config) { c.Triggers = []retrain.Trigger{retrain.Cron("0 3 * *")} },
+		`cron "0 99 * * 1": want five fields`:           func(c *retrain.Config) { c.Triggers = []retrain.Trigger{retrain.Cron("0 99 * * 1")} },
+		"Triggers[0]: Every: 0s must be above 0":        func(c *retrain.Config) { c.Triggers = []retrain.Trigger{retrain.Every(0)} },
+	} {
+		c := baseConfig(s, retraintest.NewStores())
+		change(&c)
+		_, err := retrain.New(c)
+		require.ErrorIs(t, err, retrain.ErrInvalid, want)
+		require.ErrorContains(t, err, want)
+	}
+}
+
+// TestLoopsOnOneStores runs two models on the same stores, and refuses two
+// loops of one model.
+func TestLoopsOnOneStores(t *testing.T) {
+	s, stores := newStream(t, 30*rowsADay, 1<<30), retraintest.NewStores()
+	c := baseConfig(s, stores)
+	churn, err := retrain.New(c)
+	require.NoError(t, err)
+	_, err = retrain.New(c)
+	require.ErrorIs(t, err, retrain.ErrAlreadyExists)
+	require.ErrorContains(t, err, `retrain: new loop of "churn"`)
+	c.Model = "fraud"
+	fraud, err := retrain.New(c)
+	require.NoError(t, err)
+	for _, l := range []*retrain.Loop{churn, fraud} {
+		require.NoError(t, l.Step(t.Context(), at(20*rowsADay)))
+		require.Equal(t, time.Duration(0), at(20*rowsADay).Sub(retraintest.RequirePromoted(t, l, 1).StartedAt))
+		require.NoError(t, l.Close(t.Context()))
+	}
+}
+
+func TestShadowThenCanary(t *testing.T) {
+	day := 24 * time.Hour
+	require.Equal(t, retrain.Rollout{Shadow: day, Shares: []float64{0.05, 0.25}, Bake: day}, retrain.ShadowThenCanary(0.05, 0.25, 1))
+	require.Equal(t, retrain.Rollout{Shadow: day, Bake: day}, retrain.ShadowThenCanary())
+}
