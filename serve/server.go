@@ -31,7 +31,7 @@ var _ Models = (*registry.Client)(nil)
 // method, is called after the last request.
 type Loader func(b *bundle.Bundle) (Predictor, error)
 
-// Options configures a Server. The zero value is ready to use.
+// Options are a Server's settings. The zero value of each is its default.
 type Options struct {
 	Log      Store             // keeps predictions, labels and routes, and stays open; nil: nothing is logged, routes live in memory
 	Observer Observer          // is told of every answer and label; nil: nobody

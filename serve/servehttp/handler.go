@@ -12,7 +12,7 @@ import (
 	"github.com/mlloop/mlloop/serve"
 )
 
-// Options configures a Handler. The zero value is ready to use.
+// Options are a Handler's settings. The zero value of each is its default.
 type Options struct {
 	MaxBodyBytes int64        // of a request, unpacked; 0: 64 MiB
 	Logger       *slog.Logger // internal errors at level Error, other refusals at Debug; nil: silent
