@@ -89,22 +89,25 @@ func RunPredictor(t *testing.T, p serve.Predictor, inputs []frame.Tensor) {
 			requireClose(t, before[i].Data, out.Data)
 		}
 	})
-	t.Run("concurrent use", func(t *testing.T) {
-		want := predict(t, p, inputs)
-		var wg sync.WaitGroup
-		for range 8 {
-			wg.Go(func() {
-				for range 20 {
-					out, err := p.Predict(t.Context(), inputs)
-					if err != nil || !reflect.DeepEqual(out[0].Data, want[0].Data) {
-						t.Errorf("got %v, error %v", out, err)
-						return
-					}
+	t.Run("concurrent use", func(t *testing.T) { requireConcurrentUse(t, p, inputs) })
+}
+
+func requireConcurrentUse(t *testing.T, p serve.Predictor, inputs []frame.Tensor) {
+	t.Helper()
+	want := predict(t, p, inputs)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 20 {
+				out, err := p.Predict(t.Context(), inputs)
+				if err != nil || !reflect.DeepEqual(out[0].Data, want[0].Data) {
+					t.Errorf("got %v, error %v", out, err)
+					return
 				}
-			})
-		}
-		wg.Wait()
-	})
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func predict(t *testing.T, p serve.Predictor, inputs []frame.Tensor) []frame.Tensor {

@@ -27,7 +27,7 @@ const (
 // Value is one typed value, held flat: what is not text lies in the Value
 // itself. The zero Value is null. Values are valid map keys: == compares kind
 // and bits, so that a NaN equals itself and 0 differs from -0; Equal compares as
-// numbers do.
+// numbers do. Copies are independent: goroutines may share one.
 type Value struct {
 	kind Kind
 	bits uint64 // Float64, Int64, Bool, Time
