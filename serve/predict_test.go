@@ -117,19 +117,20 @@ func TestSameIDLogsOnce(t *testing.T) {
 	servetest.RequirePredictions(t, s, "churn", 1)
 }
 
-func TestPredictErrors(t *testing.T) {
-	s := servetest.New(t, "sums", sums(), &serve.Options{MaxBatchRows: 3})
+type refusedRequest struct {
+	why   string
+	model string
+	req   serve.Request
+	kind  error
+	want  string
+}
+
+func refusedRequests() []refusedRequest {
 	takes := `; the model takes "price" FP64 [-1], "sizes" INT32 [-1 2], "plan" BYTES [-1]`
 	with := func(change func(in []frame.Tensor) []frame.Tensor) serve.Request {
 		return serve.Request{Inputs: change(sumInputs())}
 	}
-	for _, c := range []struct {
-		why   string
-		model string
-		req   serve.Request
-		kind  error
-		want  string
-	}{
+	return []refusedRequest{
 		{"unknown model", "other", serve.Request{Inputs: sumInputs()}, serve.ErrNotFound, `serve: predict other: model "other" is not served`},
 		{"version that does not answer", "sums", serve.Request{Version: 2, Inputs: sumInputs()}, serve.ErrNotFound, "serve: predict sums: version 2 does not answer: version 1 does"},
 		{"unknown output", "sums", serve.Request{Inputs: sumInputs(), Outputs: []string{"x"}}, serve.ErrInvalid, `serve: predict sums: output "x" is unknown; the model gives "parts" FP64 [-1 2], "sum" FP64 [-1]`},
@@ -166,7 +167,12 @@ func TestPredictErrors(t *testing.T) {
 			in[1].Data = []float64{1, -1}
 			return in
 		}), nil, "serve: predict sums: negative price"},
-	} {
+	}
+}
+
+func TestPredictErrors(t *testing.T) {
+	s := servetest.New(t, "sums", sums(), &serve.Options{MaxBatchRows: 3})
+	for _, c := range refusedRequests() {
 		_, err := s.Predict(t.Context(), c.model, c.req)
 		require.EqualError(t, err, c.want, c.why)
 		if c.kind != nil {

@@ -85,12 +85,17 @@ func TestRunFromStartToFinish(t *testing.T) {
 	points, err := c.Metrics(t.Context(), run.ID(), "loss")
 	require.NoError(t, err)
 	require.Len(t, points, 3)
-	content, err := run.Artifact(t.Context(), "plots/roc.svg")
+	requireArtifact(t, run, "plots/roc.svg", "<svg/>")
+	require.Zero(t, c.Dropped())
+}
+
+func requireArtifact(t *testing.T, run *tracking.Run, path, want string) {
+	t.Helper()
+	content, err := run.Artifact(t.Context(), path)
 	require.NoError(t, err)
 	b, err := io.ReadAll(content)
 	require.NoError(t, err)
-	require.Equal(t, "<svg/>", string(b))
-	require.Zero(t, c.Dropped())
+	require.Equal(t, want, string(b))
 }
 
 func TestStartResumes(t *testing.T) {

@@ -49,33 +49,9 @@ func FuzzMLmodel(f *testing.F) {
 			require.ErrorIs(t, err, bundle.ErrInvalid)
 			return
 		}
-		text, err := b.ReadFile(bundle.MLmodelFile)
-		require.NoError(t, err)
-		var got struct {
-			Flavors   map[string]any
-			Metadata  map[string]string
-			Signature map[string]string
-			Time      string `yaml:"utc_time_created"`
-		}
-		require.NoError(t, yaml.Unmarshal(text, &got), string(text))
-		require.Contains(t, got.Flavors, flavor)
-		require.Equal(t, spec.Metadata, got.Metadata)
-		require.Equal(t, time.UnixMilli(millis).UTC().Format("2006-01-02 15:04:05.000")+"000", got.Time)
-		var inputs []struct {
-			Name string
-			Type string
-			Spec struct {
-				Dtype string
-				Shape []int64
-			} `json:"tensor-spec"`
-		}
-		require.NoError(t, json.Unmarshal([]byte(got.Signature["inputs"]), &inputs))
-		require.Len(t, inputs, 1)
-		require.Equal(t, name, inputs[0].Name)
-		require.Equal(t, "tensor", inputs[0].Type)
-		require.Equal(t, "float32", inputs[0].Spec.Dtype)
-		require.Equal(t, []int64{-1, dim}, inputs[0].Spec.Shape)
-		require.NotContains(t, got.Signature, "outputs")
+		signature := requireMLmodel(t, b, spec)
+		requireInput(t, signature["inputs"], name, dim)
+		require.NotContains(t, signature, "outputs")
 
 		manifest, err := b.ReadFile(bundle.ManifestFile)
 		require.NoError(t, err)
@@ -83,4 +59,40 @@ func FuzzMLmodel(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, b.Manifest(), back)
 	})
+}
+
+// requireMLmodel checks what a YAML reader sees, and returns the signature.
+func requireMLmodel(t *testing.T, b *bundle.Bundle, spec bundle.Spec) map[string]string {
+	t.Helper()
+	text, err := b.ReadFile(bundle.MLmodelFile)
+	require.NoError(t, err)
+	var got struct {
+		Flavors   map[string]any
+		Metadata  map[string]string
+		Signature map[string]string
+		Time      string `yaml:"utc_time_created"`
+	}
+	require.NoError(t, yaml.Unmarshal(text, &got), string(text))
+	require.Contains(t, got.Flavors, spec.Flavor)
+	require.Equal(t, spec.Metadata, got.Metadata)
+	require.Equal(t, spec.CreatedAt.UTC().Format("2006-01-02 15:04:05.000")+"000", got.Time)
+	return got.Signature
+}
+
+func requireInput(t *testing.T, signature, name string, dim int64) {
+	t.Helper()
+	var inputs []struct {
+		Name string
+		Type string
+		Spec struct {
+			Dtype string
+			Shape []int64
+		} `json:"tensor-spec"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(signature), &inputs))
+	require.Len(t, inputs, 1)
+	require.Equal(t, name, inputs[0].Name)
+	require.Equal(t, "tensor", inputs[0].Type)
+	require.Equal(t, "float32", inputs[0].Spec.Dtype)
+	require.Equal(t, []int64{-1, dim}, inputs[0].Spec.Shape)
 }

@@ -72,15 +72,15 @@ func TestEveryFlippedByteIsFoundOut(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestOpenRefuses(t *testing.T) {
-	outside := filepath.Join(t.TempDir(), "weights")
-	require.NoError(t, os.WriteFile(outside, []byte("weights"), 0o666))
-	cases := []struct {
-		name  string
-		spoil func(t *testing.T, dir string)
-		kind  error
-		want  string
-	}{
+type spoiled struct {
+	name  string
+	spoil func(t *testing.T, dir string)
+	kind  error
+	want  string
+}
+
+func spoiledBundles(outside string) []spoiled {
+	return []spoiled{
 		{"a folder without a manifest", remove("manifest.json"), bundle.ErrNotFound, "holds no bundle"},
 		{"a missing file", remove("weights.safetensors"), bundle.ErrCorrupt, "weights.safetensors is missing"},
 		{"a missing folder", remove("a"), bundle.ErrCorrupt, "a/b/c.json is missing"},
@@ -112,6 +112,12 @@ func TestOpenRefuses(t *testing.T) {
 		{"a finer time", edit(`00.25Z`, `00.2500001Z`), bundle.ErrCorrupt, "finer than a millisecond"},
 		{"a local time", edit(`12:00:00.25Z`, `13:00:00.25+01:00`), bundle.ErrCorrupt, "not in the canonical form"},
 	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "weights")
+	require.NoError(t, os.WriteFile(outside, []byte("weights"), 0o666))
+	cases := spoiledBundles(outside)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			dir := written(t)

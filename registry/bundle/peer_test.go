@@ -47,20 +47,26 @@ func TestPythonReadsBundles(t *testing.T) {
 			if name != "full" {
 				return
 			}
-			var got map[string]struct {
-				Dtype  string
-				Shape  []int
-				Values []float64
-			}
-			require.NoError(t, json.Unmarshal(out, &got), string(out))
-			require.Len(t, got, 2)
-			require.Equal(t, "float64", got["dense.weight"].Dtype)
-			require.Equal(t, []int{2, 3}, got["dense.weight"].Shape)
-			require.Equal(t, []float64{0.1, -2.5, 3e-300, 4, 5, 6}, got["dense.weight"].Values)
-			require.Equal(t, "float32", got["dense.bias"].Dtype)
-			require.Equal(t, []float64{0.5, -1}, got["dense.bias"].Values)
+			requireWeights(t, out)
 		})
 	}
+}
+
+// requireWeights checks what Python read of the tensors.
+func requireWeights(t *testing.T, out []byte) {
+	t.Helper()
+	var got map[string]struct {
+		Dtype  string
+		Shape  []int
+		Values []float64
+	}
+	require.NoError(t, json.Unmarshal(out, &got), string(out))
+	require.Len(t, got, 2)
+	require.Equal(t, "float64", got["dense.weight"].Dtype)
+	require.Equal(t, []int{2, 3}, got["dense.weight"].Shape)
+	require.Equal(t, []float64{0.1, -2.5, 3e-300, 4, 5, 6}, got["dense.weight"].Values)
+	require.Equal(t, "float32", got["dense.bias"].Dtype)
+	require.Equal(t, []float64{0.5, -1}, got["dense.bias"].Values)
 }
 
 // hardMetadata has values that a careless YAML or JSON writer breaks.

@@ -55,15 +55,14 @@ func call(t *testing.T, srv *servetest.Server, opts *servehttp.Options, method, 
 
 const inferX = `{"id":"r1","inputs":[{"name":"x","datatype":"FP64","shape":[1],"data":[0.5]}]}`
 
-func TestEndpoints(t *testing.T) {
-	s := servetest.New(t, "a/b c", servetest.Constant("stays"), nil)
-	require.NoError(t, s.Add("a/b c", 2, servetest.Constant("goes")))
-	require.NoError(t, s.SetRoute(t.Context(), serve.Route{Model: "a/b c", Primary: 1, Canary: 2, Rev: 1}))
-	for _, c := range []struct {
-		method, path, body string
-		code               int
-		want               string
-	}{
+type exchange struct {
+	method, path, body string
+	code               int
+	want               string
+}
+
+func exchanges() []exchange {
+	return []exchange{
 		{"GET", "/v2/health/live", "", 200, `{"live":true}`},
 		{"HEAD", "/v2/health/live", "", 200, `{"live":true}`},
 		{"GET", "/v2/health/ready", "", 200, `{"ready":true}`},
@@ -89,7 +88,14 @@ func TestEndpoints(t *testing.T) {
 		{"POST", "/v2/health/live", "", 405, `{"error":"method POST on /v2/health/live: want GET"}`},
 		{"POST", "/v2/models/m/infer", inferX, 404, `{"error":"serve: predict m: model \"m\" is not served"}`},
 		{"POST", "/v2/models/m/feedback", `{"id":"r1","value":1}`, 404, `{"error":"serve: label m: model \"m\" is not served"}`},
-	} {
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	s := servetest.New(t, "a/b c", servetest.Constant("stays"), nil)
+	require.NoError(t, s.Add("a/b c", 2, servetest.Constant("goes")))
+	require.NoError(t, s.SetRoute(t.Context(), serve.Route{Model: "a/b c", Primary: 1, Canary: 2, Rev: 1}))
+	for _, c := range exchanges() {
 		code, body, header := call(t, s, nil, c.method, c.path, c.body)
 		require.Equal(t, c.code, code, "%s %s: %s", c.method, c.path, body)
 		require.Equal(t, "application/json", header.Get("Content-Type"))

@@ -82,13 +82,15 @@ func TestFirstVersionIsRead(t *testing.T) {
 	require.Equal(t, version1, string(again), "and written as it was")
 }
 
-func TestDecodeRefuses(t *testing.T) {
+type badPipeline struct {
+	why, text string
+	kind      error
+}
+
+func badPipelines() []badPipeline {
 	column := func(c string) string { return `{"format":"mlloop.feature","version":1,"columns":[` + c + `]}` }
 	step := func(kind, s string) string { return column(`{"name":"x","kind":"` + kind + `","steps":[` + s + `]}`) }
-	for _, c := range []struct {
-		why, text string
-		kind      error
-	}{
+	return []badPipeline{
 		{"nothing", ``, feature.ErrCorrupt},
 		{"another format", `{"format":"pmml","version":1,"columns":[]}`, feature.ErrCorrupt},
 		{"a newer version, whatever is in it", `{"format":"mlloop.feature","version":2,"graph":{}}`, feature.ErrUnsupported},
@@ -119,7 +121,11 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a fill that is no category", step("string", `{"op":"impute","fill":"b"},{"op":"one_hot","categories":["a"]}`), feature.ErrCorrupt},
 		{"standardized text", step("string", `{"op":"standardize","mean":1,"std":1},{"op":"one_hot","categories":["a"]}`), feature.ErrCorrupt},
 		{"three steps of text", step("string", `{"op":"impute","fill":"a"},{"op":"impute","fill":"a"},{"op":"one_hot","categories":["a"]}`), feature.ErrCorrupt},
-	} {
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for _, c := range badPipelines() {
 		t.Run(c.why, func(t *testing.T) {
 			_, err := feature.Decode([]byte(c.text))
 			require.ErrorIs(t, err, c.kind)

@@ -243,7 +243,9 @@ func TestFitTellsEverythingThatIsWrong(t *testing.T) {
 			require.EqualError(t, err, "feature: fit: "+c.want)
 		})
 	}
+}
 
+func TestFitRefusesTooManyCategories(t *testing.T) {
 	ids := make([]frame.Row, feature.MaxCategories+1)
 	for i := range ids {
 		ids[i].Values = []frame.Value{frame.IntValue(int64(i))}
@@ -289,12 +291,17 @@ func TestTransformTellsEverythingThatIsWrong(t *testing.T) {
 			require.EqualError(t, err, "feature: transform: row 1: "+strings.ReplaceAll(c.want, "; column", "; row 1: column"))
 		})
 	}
+}
 
+func TestTransformTellsWhichColumnsAreWrong(t *testing.T) {
+	f := fit(t, feature.Pipeline{feature.OneHot("s")}, read(t, "x,s,n\n1.5,a,1\n2.5,b,2\n"), "x", "s", "n")
+	schema, x := f.Inputs(), frame.FloatValue(1)
 	_, err := f.Transform(read(t, "x,y\n1.5,2\n"))
 	require.EqualError(t, err, `feature: transform: no column "s" (string); no column "n" (int64)`)
 	err = f.TransformRow(make([]float32, f.Width()), frame.Row{Schema: schema[:1], Values: []frame.Value{x}})
 	require.EqualError(t, err, `feature: transform: no column "s" (string); no column "n" (int64)`)
-	err = f.TransformRow(make([]float32, 1), row(x, s, n))
+	whole := frame.Row{Schema: schema, Values: []frame.Value{x, frame.StringValue("a"), frame.IntValue(1)}}
+	err = f.TransformRow(make([]float32, 1), whole)
 	require.EqualError(t, err, "feature: transform: room for 1 numbers, want 4")
 	err = f.TransformRow(make([]float32, 4), frame.Row{Schema: schema, Values: []frame.Value{x}})
 	require.EqualError(t, err, "feature: transform: the row has 1 values for 3 columns")

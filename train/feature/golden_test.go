@@ -82,8 +82,14 @@ func TestAgainstScikitLearn(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, table.NumRows(), matrix.Rows)
 
+	requireTransformed(t, golden.Columns, fitted, matrix)
+	requireLearned(t, golden.Columns, fitted)
+}
+
+func requireTransformed(t *testing.T, columns []goldenColumn, fitted *feature.Fitted, matrix frame.Matrix) {
+	t.Helper()
 	at := 0
-	for _, c := range golden.Columns {
+	for _, c := range columns {
 		width := len(c.Transformed[0])
 		for i, want := range c.Transformed {
 			for j, v := range want {
@@ -94,12 +100,15 @@ func TestAgainstScikitLearn(t *testing.T) {
 		at += width
 	}
 	require.Equal(t, fitted.Width(), at)
+}
 
-	b, err = fitted.Marshal()
+func requireLearned(t *testing.T, columns []goldenColumn, fitted *feature.Fitted) {
+	t.Helper()
+	b, err := fitted.Marshal()
 	require.NoError(t, err)
 	var learned stored
 	require.NoError(t, json.Unmarshal(b, &learned))
-	for i, c := range golden.Columns {
+	for i, c := range columns {
 		steps := learned.Columns[i].Steps
 		if c.Categories != nil {
 			require.Equal(t, c.Fill, steps[0].Fill)

@@ -64,14 +64,16 @@ func TestTensorsFromRowsErrors(t *testing.T) {
 	require.EqualError(t, err, `frame: tensors from rows: row 0, column "f": value "x" is string, want float64`)
 }
 
-func TestRowsFromTensorsConvertsWithoutLoss(t *testing.T) {
+type conversion struct {
+	dt   frame.Datatype
+	data any
+	kind frame.Kind
+	want frame.Value // null: refused
+}
+
+func conversions() []conversion {
 	f, i, b, s, at := frame.Float64, frame.Int64, frame.Bool, frame.String, frame.Time
-	for _, c := range []struct {
-		dt   frame.Datatype
-		data any
-		kind frame.Kind
-		want frame.Value // null: refused
-	}{
+	return []conversion{
 		{frame.FP32, []float32{0.1}, f, frame.FloatValue(float64(float32(0.1)))},
 		{frame.FP64, []float64{math.NaN()}, f, frame.FloatValue(math.NaN())},
 		{frame.FP64, []float64{3}, i, frame.IntValue(3)},
@@ -107,7 +109,11 @@ func TestRowsFromTensorsConvertsWithoutLoss(t *testing.T) {
 		{frame.BYTES, []string{"x"}, s, frame.StringValue("x")},
 		{frame.BYTES, []string{"\xff"}, s, frame.Value{}},
 		{frame.BYTES, []string{"5"}, i, frame.Value{}},
-	} {
+	}
+}
+
+func TestRowsFromTensorsConvertsWithoutLoss(t *testing.T) {
+	for _, c := range conversions() {
 		rows, err := frame.RowsFromTensors(frame.Schema{field("x", c.kind)}, []frame.Tensor{tensor("x", c.dt, c.data, 1)})
 		if c.want.IsNull() {
 			require.ErrorIs(t, err, fault.Invalid, "%v", c)

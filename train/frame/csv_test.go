@@ -24,12 +24,14 @@ func read(t testing.TB, text string, opts *frame.CSVOptions) *frame.Table {
 	return table
 }
 
-func TestKindsAreInferredFromAllTheData(t *testing.T) {
-	for _, c := range []struct {
-		why    string
-		fields []string
-		kind   frame.Kind
-	}{
+type inference struct {
+	why    string
+	fields []string
+	kind   frame.Kind
+}
+
+func inferences() []inference {
+	return []inference{
 		{"whole numbers", []string{"1", "-2", "", "+3", "007", "0"}, frame.Int64},
 		{"the int64 range", []string{"9223372036854775807", "-9223372036854775808"}, frame.Int64},
 		{"one beyond it", []string{"1", "9223372036854775808"}, frame.Float64},
@@ -52,7 +54,11 @@ func TestKindsAreInferredFromAllTheData(t *testing.T) {
 		{"no such day", []string{"1996-02-30"}, frame.String},
 		{"a number among words", []string{"NSW", "1"}, frame.String},
 		{"nothing at all", []string{"", ""}, frame.Float64},
-	} {
+	}
+}
+
+func TestKindsAreInferredFromAllTheData(t *testing.T) {
+	for _, c := range inferences() {
 		t.Run(c.why, func(t *testing.T) {
 			text := "x,y\n"
 			for _, f := range c.fields {

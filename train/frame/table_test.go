@@ -90,7 +90,6 @@ func TestTableAgreesWithSlicesOfRows(t *testing.T) {
 }
 
 func randomStep(t *testing.T, rng *rand.Rand, schema frame.Schema, want []frame.Row, got *frame.Table) (frame.Schema, []frame.Row, *frame.Table) {
-	var err error
 	switch rng.IntN(5) {
 	case 0: // a slice
 		from := rng.IntN(len(want) + 1)
@@ -98,60 +97,70 @@ func randomStep(t *testing.T, rng *rand.Rand, schema frame.Schema, want []frame.
 		return schema, want[from:to], got.Slice(from, to)
 	case 1: // rows appended
 		more := randomRows(rng, schema, rng.IntN(10))
-		got, err = frame.Concat(got, mustRows(t, schema, more), got)
+		got, err := frame.Concat(got, mustRows(t, schema, more), got)
 		require.NoError(t, err)
 		return schema, slices.Concat(want, more, want), got
-	case 2: // columns picked
-		order := rng.Perm(len(schema))[:1+rng.IntN(len(schema))]
-		names := make([]string, len(order))
-		picked := make(frame.Schema, len(order))
-		for i, c := range order {
-			names[i], picked[i] = schema[c].Name, schema[c]
-		}
-		got, err = got.Select(names...)
-		require.NoError(t, err)
-		return picked, mapRows(want, picked, func(r frame.Row) []frame.Value {
-			var v []frame.Value
-			for _, c := range order {
-				v = append(v, r.Values[c])
-			}
-			return v
-		}), got
-	case 3: // a column added or replaced
-		f := field(string("fibstxyz"[rng.IntN(8)]), kinds[rng.IntN(len(kinds))])
-		values := make([]frame.Value, len(want))
-		for i := range values {
-			values[i] = randomValue(rng, f.Kind)
-		}
-		got, err = got.WithColumn(f, values)
-		require.NoError(t, err)
-		at := schema.Index(f.Name)
-		schema = slices.Clone(schema)
-		if at < 0 {
-			at, schema = len(schema), append(schema, f)
-		} else {
-			schema[at] = f
-		}
-		i := -1
-		return schema, mapRows(want, schema, func(r frame.Row) []frame.Value {
-			i++
-			if at == len(r.Values) {
-				return append(slices.Clone(r.Values), values[i])
-			}
-			v := slices.Clone(r.Values)
-			v[at] = values[i]
-			return v
-		}), got
+	case 2:
+		return pickColumns(t, rng, schema, want, got)
+	case 3:
+		return setColumn(t, rng, schema, want, got)
 	}
 	if len(schema) == 1 {
 		return schema, want, got
 	}
 	c := rng.IntN(len(schema)) // a column dropped
-	got, err = got.Drop(schema[c].Name)
+	got, err := got.Drop(schema[c].Name)
 	require.NoError(t, err)
 	schema = slices.Delete(slices.Clone(schema), c, c+1)
 	return schema, mapRows(want, schema, func(r frame.Row) []frame.Value {
 		return slices.Delete(slices.Clone(r.Values), c, c+1)
+	}), got
+}
+
+// pickColumns selects some columns, in another order.
+func pickColumns(t *testing.T, rng *rand.Rand, schema frame.Schema, want []frame.Row, got *frame.Table) (frame.Schema, []frame.Row, *frame.Table) {
+	order := rng.Perm(len(schema))[:1+rng.IntN(len(schema))]
+	names := make([]string, len(order))
+	picked := make(frame.Schema, len(order))
+	for i, c := range order {
+		names[i], picked[i] = schema[c].Name, schema[c]
+	}
+	got, err := got.Select(names...)
+	require.NoError(t, err)
+	return picked, mapRows(want, picked, func(r frame.Row) []frame.Value {
+		var v []frame.Value
+		for _, c := range order {
+			v = append(v, r.Values[c])
+		}
+		return v
+	}), got
+}
+
+// setColumn adds a column, or replaces one.
+func setColumn(t *testing.T, rng *rand.Rand, schema frame.Schema, want []frame.Row, got *frame.Table) (frame.Schema, []frame.Row, *frame.Table) {
+	f := field(string("fibstxyz"[rng.IntN(8)]), kinds[rng.IntN(len(kinds))])
+	values := make([]frame.Value, len(want))
+	for i := range values {
+		values[i] = randomValue(rng, f.Kind)
+	}
+	got, err := got.WithColumn(f, values)
+	require.NoError(t, err)
+	at := schema.Index(f.Name)
+	schema = slices.Clone(schema)
+	if at < 0 {
+		at, schema = len(schema), append(schema, f)
+	} else {
+		schema[at] = f
+	}
+	i := -1
+	return schema, mapRows(want, schema, func(r frame.Row) []frame.Value {
+		i++
+		if at == len(r.Values) {
+			return append(slices.Clone(r.Values), values[i])
+		}
+		v := slices.Clone(r.Values)
+		v[at] = values[i]
+		return v
 	}), got
 }
 
@@ -215,15 +224,17 @@ func TestEmptyTable(t *testing.T) {
 	require.NoError(t, empty.SortedBy("t"))
 }
 
-func TestTableErrors(t *testing.T) {
+type tableError struct {
+	why  string
+	do   func() error
+	want string
+}
+
+func tableErrors(t *testing.T) []tableError {
 	table := mustRows(t, allKinds, randomRows(rand.New(rand.NewPCG(3, 3)), allKinds, 4))
 	small := mustRows(t, allKinds[:2], nil)
 	text := frame.StringValue("x")
-	for _, c := range []struct {
-		why  string
-		do   func() error
-		want string
-	}{
+	return []tableError{
 		{"a wrong schema", func() error { _, err := frame.FromRows(nil, nil); return err }, "frame: from rows: no columns"},
 		{"a short row", func() error {
 			_, err := frame.FromRows(allKinds, []frame.Row{{Values: make([]frame.Value, 2)}})
@@ -259,7 +270,11 @@ func TestTableErrors(t *testing.T) {
 			`frame: with column: row 0: column "x": value "x" is string, want bool`},
 		{"an unknown kind", func() error { _, err := table.WithColumn(field("x", "decimal"), make([]frame.Value, 4)); return err },
 			`frame: with column "x": column "x": unknown kind "decimal"; the kinds are float64, int64, bool, string and time`},
-	} {
+	}
+}
+
+func TestTableErrors(t *testing.T) {
+	for _, c := range tableErrors(t) {
 		t.Run(c.why, func(t *testing.T) {
 			err := c.do()
 			require.ErrorIs(t, err, fault.Invalid)

@@ -93,6 +93,11 @@ func TestDecodeErrors(t *testing.T) {
 		require.ErrorIs(t, err, e.kind, e.explanation)
 		require.ErrorContains(t, err, e.want, e.explanation)
 	}
+}
+
+func TestDecodeTellsWhatIsWrongWithWeights(t *testing.T) {
+	architecture, weights, err := random(rand.New(rand.NewPCG(2, 2)), 2, 3, 2).Encode()
+	require.NoError(t, err)
 	for n := range weights {
 		_, err := model.Decode(architecture, weights[:n])
 		require.ErrorIs(t, err, fault.Corrupt, "cut after %d bytes", n)
