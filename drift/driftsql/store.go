@@ -141,27 +141,19 @@ func (s *Store) Checkpoint(ctx context.Context, model string) (drift.Checkpoint,
 
 // Alerts implements drift.Store.
 func (s *Store) Alerts(ctx context.Context, model string, firingOnly bool) ([]drift.Alert, error) {
-	out, err := s.alerts(ctx, model, firingOnly)
-	if err != nil {
-		return nil, fmt.Errorf("driftsql: alerts of %q: %w", model, sqldb.Fault(err))
-	}
-	return out, nil
-}
-
-func (s *Store) alerts(ctx context.Context, model string, firingOnly bool) ([]drift.Alert, error) {
 	query := `SELECT id, version, source, severity, findings, fired_at, resolved_at, reason FROM {p}drift_alert WHERE model = ?`
 	if firingOnly {
 		query += ` AND resolved_at IS NULL`
 	}
-	rows, err := s.db.QueryContext(ctx, s.db.SQL(query+` ORDER BY fired_at, seq`), model)
-	if err != nil {
-		return nil, err
-	}
-	return sqlstore.Collect(rows, func(row sqlstore.Scanner) (drift.Alert, error) {
+	alerts, err := sqlstore.Select(ctx, s.db, func(row sqlstore.Scanner) (drift.Alert, error) {
 		a, err := scanAlert(row)
 		a.Model = model
 		return a, err
-	})
+	}, s.db.SQL(query+` ORDER BY fired_at, seq`), model)
+	if err != nil {
+		return nil, fmt.Errorf("driftsql: alerts of %q: %w", model, err)
+	}
+	return alerts, nil
 }
 
 // scanAlert reads all of an alert but its model.

@@ -1,9 +1,12 @@
 package sqlstore
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/mlloop/mlloop/internal/sqldb"
 )
 
 // Scanner is a *sql.Row or *sql.Rows.
@@ -20,17 +23,26 @@ func Each(rows *sql.Rows, fn func(row Scanner) error) error {
 	return rows.Err()
 }
 
-// Collect returns every row as scan reads it, nil when there is none, and
-// closes rows.
-func Collect[T any](rows *sql.Rows, scan func(row Scanner) (T, error)) ([]T, error) {
+// Querier is a *DB, or a *sql.Tx.
+type Querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// Select returns every row of a query as scan reads it, nil when there is none.
+// Errors come back through sqldb.Fault.
+func Select[T any](ctx context.Context, db Querier, scan func(row Scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, sqldb.Fault(err)
+	}
 	var all []T
-	err := Each(rows, func(row Scanner) error {
+	err = Each(rows, func(row Scanner) error {
 		one, err := scan(row)
 		all = append(all, one)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, sqldb.Fault(err)
 	}
 	return all, nil
 }

@@ -60,10 +60,8 @@ func TestRowsRoundTrip(t *testing.T) {
 	db := open(t, file(t))
 	query := db.SQL(`SELECT name, time FROM {p}toy_event`)
 	all := func() (events []event) {
-		require.NoError(t, db.ReadTx(t.Context(), func(tx *sql.Tx) error {
-			rows, err := tx.QueryContext(t.Context(), query)
-			require.NoError(t, err)
-			events, err = sqlstore.Collect(rows, scanEvent)
+		require.NoError(t, db.ReadTx(t.Context(), func(tx *sql.Tx) (err error) {
+			events, err = sqlstore.Select(t.Context(), tx, scanEvent, query)
 			return err
 		}))
 		return events
@@ -78,7 +76,7 @@ func TestRowsRoundTrip(t *testing.T) {
 
 	_, err := db.Exec(db.SQL(`UPDATE {p}toy_event SET time = 'noon'`))
 	require.NoError(t, err)
-	_, err = scanEvent(db.QueryRow(query))
+	_, err = sqlstore.Select(t.Context(), db, scanEvent, query)
 	require.ErrorContains(t, err, "want a time in milliseconds, found string")
 }
 
@@ -116,6 +114,8 @@ func TestOpenAgain(t *testing.T) {
 	require.NoError(t, insert(t.Context(), first, event{name: "a"}))
 	require.NoError(t, first.Close())
 	require.ErrorIs(t, insert(t.Context(), first, event{name: "b"}), fault.Closed)
+	_, err := sqlstore.Select(t.Context(), first, scanEvent, first.SQL(`SELECT name, time FROM {p}toy_event`))
+	require.ErrorIs(t, err, fault.Closed)
 	second := open(t, url)
 	var n int
 	require.NoError(t, second.QueryRow("SELECT count(*) FROM mlloop_toy_event").Scan(&n))

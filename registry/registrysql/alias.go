@@ -71,7 +71,7 @@ func scanAlias(row sqlstore.Scanner) (registry.Alias, error) {
 // Aliases implements registry.Store.
 func (s *Store) Aliases(ctx context.Context, model string) (aliases []registry.Alias, err error) {
 	err = s.view(ctx, model, func(tx *sql.Tx) error {
-		aliases, err = collect(ctx, tx, scanAlias, s.db.SQL(`SELECT model, name, version, moved_at FROM {p}registry_alias WHERE model = ? ORDER BY name`), model)
+		aliases, err = sqlstore.Select(ctx, tx, scanAlias, s.db.SQL(`SELECT model, name, version, moved_at FROM {p}registry_alias WHERE model = ? ORDER BY name`), model)
 		return err
 	})
 	return aliases, err

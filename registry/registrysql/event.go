@@ -35,7 +35,7 @@ func (s *Store) Events(ctx context.Context, model string, after int64, limit int
 		limit = defaultLimit
 	}
 	err = s.view(ctx, model, func(tx *sql.Tx) error {
-		events, err = collect(ctx, tx, scanEvent, s.db.SQL(`SELECT `+eventColumns+` FROM {p}registry_event WHERE model = ? AND seq > ? ORDER BY seq LIMIT ?`), model, after, limit)
+		events, err = sqlstore.Select(ctx, tx, scanEvent, s.db.SQL(`SELECT `+eventColumns+` FROM {p}registry_event WHERE model = ? AND seq > ? ORDER BY seq LIMIT ?`), model, after, limit)
 		return err
 	})
 	return events, err

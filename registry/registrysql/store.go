@@ -118,12 +118,3 @@ func (s *Store) view(ctx context.Context, model string, fn func(tx *sql.Tx) erro
 func modelNotFound(model string) error {
 	return fault.Errorf(registry.ErrNotFound, "model %s: not found", model)
 }
-
-// collect reads all rows of a query.
-func collect[T any](ctx context.Context, tx *sql.Tx, scan func(sqlstore.Scanner) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return sqlstore.Collect(rows, scan)
-}

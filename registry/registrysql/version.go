@@ -31,7 +31,7 @@ func (s *Store) CreateModel(ctx context.Context, m registry.Model, e registry.Ev
 // Models implements registry.Store.
 func (s *Store) Models(ctx context.Context) (models []registry.Model, err error) {
 	err = s.db.ReadTx(ctx, func(tx *sql.Tx) error {
-		models, err = collect(ctx, tx, func(row sqlstore.Scanner) (registry.Model, error) {
+		models, err = sqlstore.Select(ctx, tx, func(row sqlstore.Scanner) (registry.Model, error) {
 			var m registry.Model
 			err := row.Scan(&m.Name, sqlstore.Millis(&m.CreatedAt))
 			return m, err
@@ -109,7 +109,7 @@ func (s *Store) version(ctx context.Context, tx *sql.Tx, model string, number in
 // Versions implements registry.Store.
 func (s *Store) Versions(ctx context.Context, model string) (versions []registry.Version, err error) {
 	err = s.view(ctx, model, func(tx *sql.Tx) error {
-		versions, err = collect(ctx, tx, scanVersion, s.db.SQL(`SELECT `+versionColumns+` FROM {p}registry_version WHERE model = ? ORDER BY number DESC`), model)
+		versions, err = sqlstore.Select(ctx, tx, scanVersion, s.db.SQL(`SELECT `+versionColumns+` FROM {p}registry_version WHERE model = ? ORDER BY number DESC`), model)
 		return err
 	})
 	return versions, err

@@ -64,15 +64,6 @@ func (s *Store) exec(ctx context.Context, query string, args ...any) error {
 	return sqldb.Fault(err)
 }
 
-func collect[T any](ctx context.Context, s *Store, scan func(sqlstore.Scanner) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := s.db.QueryContext(ctx, s.db.SQL(query), args...)
-	if err != nil {
-		return nil, sqldb.Fault(err)
-	}
-	all, err := sqlstore.Collect(rows, scan)
-	return all, sqldb.Fault(err)
-}
-
 // PutRetraining implements retrain.Store.
 func (s *Store) PutRetraining(ctx context.Context, r retrain.Retraining) error {
 	body, err := json.Marshal(r)
@@ -85,7 +76,7 @@ func (s *Store) PutRetraining(ctx context.Context, r retrain.Retraining) error {
 
 // Retrainings implements retrain.Store.
 func (s *Store) Retrainings(ctx context.Context, model string) ([]retrain.Retraining, error) {
-	return collect(ctx, s, func(row sqlstore.Scanner) (r retrain.Retraining, err error) {
+	return sqlstore.Select(ctx, s.db, func(row sqlstore.Scanner) (r retrain.Retraining, err error) {
 		var id string
 		var body []byte
 		if err := row.Scan(&id, &body); err != nil {
@@ -95,7 +86,7 @@ func (s *Store) Retrainings(ctx context.Context, model string) ([]retrain.Retrai
 			return r, fault.Errorf(fault.Corrupt, "retraining %s: its record is damaged: %w", id, err)
 		}
 		return r, nil
-	}, `SELECT id, body FROM {p}retrain_retraining WHERE model = ? ORDER BY number`, model)
+	}, s.db.SQL(`SELECT id, body FROM {p}retrain_retraining WHERE model = ? ORDER BY number`), model)
 }
 
 // AppendEvent implements retrain.Store.
@@ -106,10 +97,10 @@ func (s *Store) AppendEvent(ctx context.Context, e retrain.Event) error {
 
 // Events implements retrain.Store.
 func (s *Store) Events(ctx context.Context, model string, after int64) ([]retrain.Event, error) {
-	return collect(ctx, s, func(row sqlstore.Scanner) (e retrain.Event, err error) {
+	return sqlstore.Select(ctx, s.db, func(row sqlstore.Scanner) (e retrain.Event, err error) {
 		err = row.Scan(&e.Seq, &e.Model, sqlstore.Millis(&e.Time), &e.Kind, &e.Text, &e.Key)
 		return e, err
-	}, `SELECT seq, model, time, kind, text, key FROM {p}retrain_event WHERE model = ? AND seq > ? ORDER BY seq`, model, after)
+	}, s.db.SQL(`SELECT seq, model, time, kind, text, key FROM {p}retrain_event WHERE model = ? AND seq > ? ORDER BY seq`), model, after)
 }
 
 // PutState implements retrain.Store.

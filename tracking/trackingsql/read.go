@@ -128,18 +128,14 @@ func (s *Store) MetricHistory(ctx context.Context, runID, key string) ([]trackin
 		if err != nil {
 			return err
 		}
-		rows, err := tx.QueryContext(ctx, s.db.SQL(`SELECT p.step, p.time, p.is_number, p.value
-			FROM {p}tracking_metric m JOIN {p}tracking_point p ON p.metric = m.num
-			WHERE m.run = ? AND m.key = ?
-			ORDER BY p.step, p.time, p.is_number, p.value`), num, key)
-		if err != nil {
-			return err
-		}
-		points, err = sqlstore.Collect(rows, func(row sqlstore.Scanner) (tracking.Metric, error) {
+		points, err = sqlstore.Select(ctx, tx, func(row sqlstore.Scanner) (tracking.Metric, error) {
 			var p point
 			err := row.Scan(p.columns()...)
 			return p.metric(key), err
-		})
+		}, s.db.SQL(`SELECT p.step, p.time, p.is_number, p.value
+			FROM {p}tracking_metric m JOIN {p}tracking_point p ON p.metric = m.num
+			WHERE m.run = ? AND m.key = ?
+			ORDER BY p.step, p.time, p.is_number, p.value`), num, key)
 		return err
 	})
 	return points, err

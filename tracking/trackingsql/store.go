@@ -106,12 +106,7 @@ func scanExperiment(row sqlstore.Scanner) (e tracking.Experiment, err error) {
 
 // Experiments implements tracking.Store.
 func (s *Store) Experiments(ctx context.Context) ([]tracking.Experiment, error) {
-	rows, err := s.db.QueryContext(ctx, s.db.SQL(`SELECT id, name, created_at FROM {p}tracking_experiment ORDER BY name`))
-	if err != nil {
-		return nil, sqldb.Fault(err)
-	}
-	es, err := sqlstore.Collect(rows, scanExperiment)
-	return es, sqldb.Fault(err)
+	return sqlstore.Select(ctx, s.db, scanExperiment, s.db.SQL(`SELECT id, name, created_at FROM {p}tracking_experiment ORDER BY name`))
 }
 
 // CreateRun implements tracking.Store.
