@@ -100,6 +100,12 @@ func TestMigrationsCanBeReviewed(t *testing.T) {
 	steps, err := driftsql.Migrations(&driftsql.Options{Prefix: "x_"})
 	require.NoError(t, err)
 	require.Contains(t, steps[0].SQL, "CREATE TABLE x_drift_alert")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "app.db"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	_, err = db.Exec(steps[0].SQL)
+	require.NoError(t, err)
+	require.NoError(t, driftsql.New(db, driftsql.SQLite, &driftsql.Options{Prefix: "x_"}).Migrate(t.Context()), "nothing is left to do")
 	_, err = driftsql.Migrations(&driftsql.Options{Prefix: "1; DROP"})
 	require.ErrorIs(t, err, drift.ErrInvalid)
 }

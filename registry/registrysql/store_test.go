@@ -163,6 +163,10 @@ func TestMigrationsCanBePrinted(t *testing.T) {
 	require.Len(t, steps, 1)
 	require.Contains(t, steps[0].SQL, "CREATE TABLE ml_registry_event (")
 	require.NotContains(t, steps[0].SQL, "{p}")
+	db := pool(t)
+	_, err = db.Exec(steps[0].SQL)
+	require.NoError(t, err)
+	require.NoError(t, registrysql.New(db, registrysql.SQLite, &registrysql.Options{Prefix: "ml_"}).Migrate(t.Context()), "nothing is left to do")
 	_, err = registrysql.Migrations(&registrysql.Options{Prefix: "no"})
 	require.ErrorIs(t, err, registry.ErrInvalid)
 }

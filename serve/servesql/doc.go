@@ -1,4 +1,4 @@
-// Package servesql keeps predictions, labels and routes in an SQL database:
+// Package servesql keeps predictions, labels and routes in a SQL database:
 //
 //	predictions, err := servesql.Open(ctx, "sqlite:loop.db", nil)
 //	srv := serve.New(models, &serve.Options{Log: predictions})
