@@ -27,5 +27,5 @@
 //
 // servehttp is the wire, servesql and servemem are stores, servetest has fakes
 // and the suites of Store and Predictor. A program that imports serve alone
-// links neither an SQL driver nor gorgonia.
+// links neither a SQL driver nor gorgonia.
 package serve

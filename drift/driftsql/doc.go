@@ -1,4 +1,4 @@
-// Package driftsql keeps a monitor's checkpoints and alerts in an SQL
+// Package driftsql keeps a monitor's checkpoints and alerts in a SQL
 // database: SQLite, in a file of its own or in the service's.
 //
 //	store, err := driftsql.Open(ctx, "sqlite:drift.db", nil)

@@ -28,16 +28,30 @@ import (
 // task is the environment variable that makes a test binary a child.
 const task = "MLLOOP_CRASHTEST"
 
-// Main runs the tests, or in a child what Kill asks for: child gets Kill's
-// argument and prints a line to standard output for each thing that is durable,
-// until it is killed. It is all that TestMain does.
+// Main runs the tests, or in a child what is asked of it: child gets the argument
+// of Kill or Command, and prints a line to standard output for each thing that is
+// durable. It is all that TestMain does.
 func Main(m *testing.M, child func(ctx context.Context, arg string) error) {
 	arg, ok := os.LookupEnv(task)
 	if !ok {
 		os.Exit(m.Run())
 	}
-	fmt.Fprintln(os.Stderr, "a child that was to be killed ended:", child(context.Background(), arg))
-	os.Exit(1)
+	if err := child(context.Background(), arg); err != nil {
+		fmt.Fprintln(os.Stderr, "child:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// Command returns the child, to be run to its end. It ends with the test.
+func Command(t testing.TB, arg string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	child := exec.CommandContext(t.Context(), self)
+	child.Env = append(os.Environ(), task+"="+arg)
+	child.Stderr = os.Stderr // why it ended by itself
+	return child
 }
 
 // Kill runs this test binary again as a child and hands each line that it prints
@@ -46,11 +60,7 @@ func Main(m *testing.M, child func(ctx context.Context, arg string) error) {
 // ends by itself.
 func Kill(t testing.TB, arg string, line func(text string) (kill bool)) {
 	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	child := exec.CommandContext(t.Context(), self)
-	child.Env = append(os.Environ(), task+"="+arg)
-	child.Stderr = os.Stderr
+	child := Command(t, arg)
 	out, err := child.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, child.Start())
@@ -63,6 +73,7 @@ func Kill(t testing.TB, arg string, line func(text string) (kill bool)) {
 		}
 	}
 	require.NoError(t, lines.Err())
-	require.Error(t, child.Wait(), "it was killed")
-	require.True(t, killed, "the child ended by itself")
+	err = child.Wait()
+	require.True(t, killed, "the child ended by itself: %v", err)
+	require.Error(t, err, "it was killed")
 }

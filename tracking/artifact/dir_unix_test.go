@@ -3,13 +3,10 @@
 package artifact_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -18,44 +15,32 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/internal/crashtest"
 	"github.com/mlloop/mlloop/tracking/artifact"
 )
 
-// The tests below run this test binary again as a child, which this variable
-// tells what to do.
-const childTask = "MLLOOP_ARTIFACT_TEST_CHILD"
+func TestMain(m *testing.M) { crashtest.Main(m, child) }
 
-func TestMain(m *testing.M) {
-	task, folder, _ := strings.Cut(os.Getenv(childTask), " ")
-	switch task {
-	case "":
-		os.Exit(m.Run())
-	case "full":
-		putWithAFullDisk(folder)
-	case "endless":
-		putEndlessly(folder)
+// child runs in this test binary run again.
+func child(ctx context.Context, arg string) error {
+	task, folder, _ := strings.Cut(arg, " ")
+	if task == "full" {
+		return putWithAFullDisk(ctx, folder)
 	}
-}
-
-func child(t *testing.T, task, folder string) *exec.Cmd {
-	t.Helper()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(os.Environ(), childTask+"="+task+" "+folder)
-	return cmd
+	return putEndlessly(ctx, folder)
 }
 
 // A limit on the size of files stands in for a full disk: writes fail half-way.
-func putWithAFullDisk(folder string) {
+func putWithAFullDisk(ctx context.Context, folder string) error {
 	signal.Ignore(syscall.SIGXFSZ)
 	limit := syscall.Rlimit{Cur: 100_000, Max: 100_000}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		fmt.Println("setrlimit:", err)
-		return
+		return nil
 	}
-	_, _, err := artifact.Dir(folder).Put(context.Background(), io.LimitReader(zeros{}, 1<<20))
+	_, _, err := artifact.Dir(folder).Put(ctx, io.LimitReader(zeros{}, 1<<20))
 	fmt.Println(err)
+	return nil
 }
 
 type zeros struct{}
@@ -67,7 +52,7 @@ func (zeros) Read(p []byte) (int, error) {
 
 func TestDirOnAFullDisk(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "artifacts")
-	out, err := child(t, "full", folder).Output()
+	out, err := crashtest.Command(t, "full "+folder).Output()
 	require.NoError(t, err)
 	if strings.HasPrefix(string(out), "setrlimit") {
 		t.Skip(string(out))
@@ -78,14 +63,13 @@ func TestDirOnAFullDisk(t *testing.T) {
 
 // putEndlessly puts ever new blobs and prints the digest of each that is
 // durable.
-func putEndlessly(folder string) {
+func putEndlessly(ctx context.Context, folder string) error {
 	s := artifact.Dir(folder)
 	for i := 0; ; i++ {
 		content := bytes.Repeat([]byte{byte(i), byte(i >> 8)}, 50_000)
-		digest, _, err := s.Put(context.Background(), bytes.NewReader(content))
+		digest, _, err := s.Put(ctx, bytes.NewReader(content))
 		if err != nil {
-			fmt.Println(err)
-			return
+			return err
 		}
 		fmt.Println(digest)
 	}
@@ -95,22 +79,12 @@ func TestDirSurvivesAKill(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "artifacts")
 	durable := map[string]bool{}
 	for round := range 3 {
-		cmd := child(t, "endless", folder)
-		out, err := cmd.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
-		lines := bufio.NewScanner(out)
-		for range 5 + round {
-			require.True(t, lines.Scan())
-			durable[lines.Text()] = true
-		}
-		require.NoError(t, cmd.Process.Kill())
-		for lines.Scan() { // what it printed before it died counts too
-			if len(lines.Text()) == 64 {
-				durable[lines.Text()] = true
-			}
-		}
-		_ = cmd.Wait() // it was killed
+		left := 5 + round
+		crashtest.Kill(t, "endless "+folder, func(digest string) bool {
+			durable[digest] = true
+			left--
+			return left == 0
+		})
 	}
 	s := artifact.Dir(folder)
 	for digest := range durable {
