@@ -33,7 +33,7 @@ func TestStore(t *testing.T) {
 }
 
 // A service's own pool has its own settings: transactions begin as readers.
-func TestInTheServicesOwnPool(t *testing.T) {
+func TestStoreOnTheServicesPool(t *testing.T) {
 	drifttest.Run(t, func(t *testing.T) drift.Store {
 		db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "app.db")+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(wal)&_pragma=synchronous(normal)")
 		require.NoError(t, err)

@@ -66,7 +66,7 @@ func TestTwoHandlesOnOneFile(t *testing.T) {
 
 // A service's own pool has its own settings: transactions begin as readers,
 // and foreign keys are off.
-func TestInTheServicesOwnPool(t *testing.T) {
+func TestStoreOnTheServicesPool(t *testing.T) {
 	registrytest.Run(t, func(t *testing.T) registry.Store {
 		db := pool(t)
 		s := registrysql.New(db, registrysql.SQLite, &registrysql.Options{Prefix: "ml_"})

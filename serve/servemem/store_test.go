@@ -8,6 +8,6 @@ import (
 	"github.com/mlloop/mlloop/serve/servetest"
 )
 
-func TestConformance(t *testing.T) {
+func TestStore(t *testing.T) {
 	servetest.Run(t, func(*testing.T) serve.Store { return servemem.New() })
 }

@@ -28,7 +28,7 @@ func open(t testing.TB, path string) *servesql.Store {
 
 func file(t testing.TB) string { return filepath.Join(t.TempDir(), "serve.db") }
 
-func TestConformance(t *testing.T) {
+func TestStore(t *testing.T) {
 	servetest.Run(t, func(t *testing.T) serve.Store { return open(t, file(t)) })
 }
 
@@ -42,9 +42,9 @@ func pool(t *testing.T, path string) *sql.DB {
 	return db
 }
 
-// TestOwnPool: the store works on the service's own pool, be it of a single
+// TestStoreOnTheServicesPool: the store works on the service's own pool, be it of a single
 // connection, under its own prefix, and leaves it open.
-func TestOwnPool(t *testing.T) {
+func TestStoreOnTheServicesPool(t *testing.T) {
 	servetest.Run(t, func(t *testing.T) serve.Store {
 		db := pool(t, file(t))
 		db.SetMaxOpenConns(1)
