@@ -127,28 +127,7 @@ func stored(t *testing.T, dir string) contents {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, stores.Close(ctx)) }()
 	c := contents{runs: make(map[string]int)}
-	for after := int64(0); ; {
-		page, err := stores.Serve.Predictions(ctx, serve.PredictionQuery{Model: model, After: after})
-		require.NoError(t, err)
-		if len(page) == 0 {
-			break
-		}
-		for _, p := range page {
-			c.predictions = append(c.predictions, fmt.Sprint(p.ID, p.Version, p.Variant, p.Output.Text(), p.Scores, p.Time))
-			after = p.Seq
-		}
-	}
-	for after := int64(0); ; {
-		page, err := stores.Serve.Labels(ctx, serve.LabelQuery{Model: model, After: after})
-		require.NoError(t, err)
-		if len(page) == 0 {
-			break
-		}
-		for _, l := range page {
-			c.labels = append(c.labels, fmt.Sprint(l.ID, l.Variant, l.Label.Value.Text(), l.Label.Time))
-			after = l.Label.Seq
-		}
-	}
+	c.readLog(t, stores.Serve)
 	versions, err := stores.Registry.Versions(ctx, model)
 	require.NoError(t, err)
 	for _, v := range versions {
@@ -166,6 +145,32 @@ func stored(t *testing.T, dir string) contents {
 	}
 	c.countRuns(t, stores)
 	return c
+}
+
+func (c *contents) readLog(t *testing.T, log serve.Store) {
+	t.Helper()
+	for after := int64(0); ; {
+		page, err := log.Predictions(t.Context(), serve.PredictionQuery{Model: model, After: after})
+		require.NoError(t, err)
+		if len(page) == 0 {
+			break
+		}
+		for _, p := range page {
+			c.predictions = append(c.predictions, fmt.Sprint(p.ID, p.Version, p.Variant, p.Output.Text(), p.Scores, p.Time))
+			after = p.Seq
+		}
+	}
+	for after := int64(0); ; {
+		page, err := log.Labels(t.Context(), serve.LabelQuery{Model: model, After: after})
+		require.NoError(t, err)
+		if len(page) == 0 {
+			break
+		}
+		for _, l := range page {
+			c.labels = append(c.labels, fmt.Sprint(l.ID, l.Variant, l.Label.Value.Text(), l.Label.Time))
+			after = l.Label.Seq
+		}
+	}
 }
 
 func (c *contents) countRuns(t *testing.T, stores *retrain.Stores) {
