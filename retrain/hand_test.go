@@ -238,3 +238,12 @@ func TestCancelledFit(t *testing.T) {
 	require.Equal(t, at(21*rowsADay), last.StartedAt)
 	require.Equal(t, 1, fits)
 }
+
+// blockingTrainer tells that it was asked, and waits until its context ends.
+type blockingTrainer struct{ started chan struct{} }
+
+func (b blockingTrainer) Fit(ctx context.Context, _ train.Job) (*bundle.Bundle, error) {
+	close(b.started)
+	<-ctx.Done()
+	return nil, ctx.Err()
+}

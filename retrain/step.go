@@ -31,6 +31,14 @@ func (l *Loop) step(ctx context.Context, now time.Time) error {
 	if !now.After(l.state.SteppedAt) {
 		return nil
 	}
+	// A step ends with one transition. When that was decided before the step was
+	// cut off, all else was done before it.
+	if p := l.memory.Pending; p != nil && p.Now.Equal(now) && p.Next.Champion != 0 {
+		if err := l.finishPending(ctx); err != nil {
+			return err
+		}
+		return l.completeStep(ctx, now)
+	}
 	champion, err := l.ensureChampion(ctx, now)
 	if err != nil {
 		return err
@@ -48,6 +56,10 @@ func (l *Loop) step(ctx context.Context, now time.Time) error {
 	if err := l.advance(ctx, now, champion, history); err != nil {
 		return err
 	}
+	return l.completeStep(ctx, now)
+}
+
+func (l *Loop) completeStep(ctx context.Context, now time.Time) error {
 	l.state.SteppedAt = now
 	return l.putState(ctx)
 }

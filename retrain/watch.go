@@ -63,7 +63,7 @@ func (l *Loop) fold(ctx context.Context, now time.Time, champion int64) error {
 		return err
 	}
 	w := l.watcher
-	if !w.checkpoint.At.Before(now) {
+	if !w.checkpoint.At.Before(now) && w.checkpoint.Version == champion {
 		return nil
 	}
 	changed, err := l.changeGuard(ctx, now, champion)

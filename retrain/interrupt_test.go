@@ -1,0 +1,279 @@
+package retrain_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlloop/mlloop/drift"
+	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/registry"
+	"github.com/mlloop/mlloop/retrain"
+	"github.com/mlloop/mlloop/retrain/retrainsql"
+	"github.com/mlloop/mlloop/serve"
+)
+
+// fuse ends a life of the loop at one of its writes, before or after it: from
+// then on no write of that life comes through, as after kill -9.
+type fuse struct {
+	mu     sync.Mutex
+	left   int // writes until the end; below 0: never
+	before bool
+	dead   bool
+	kill   context.CancelFunc
+}
+
+// write does one write, unless the life has ended.
+func (f *fuse) write(ctx context.Context, do func() error) error {
+	f.mu.Lock()
+	dies := f.left == 0 && !f.dead
+	f.left--
+	if f.dead || (dies && f.before) {
+		f.die()
+		f.mu.Unlock()
+		return gone(ctx)
+	}
+	f.mu.Unlock()
+	err := do()
+	if dies {
+		f.mu.Lock()
+		f.die()
+		f.mu.Unlock()
+		return gone(ctx)
+	}
+	return err
+}
+
+func (f *fuse) die() {
+	f.dead = true
+	f.kill()
+}
+
+// gone keeps the caller from going on until its context tells it to stop.
+func gone(ctx context.Context) error {
+	if done := ctx.Done(); done != nil {
+		<-done
+		return ctx.Err()
+	}
+	return fault.Errorf(fault.Unavailable, "the process is gone")
+}
+
+type fusedRetrain struct {
+	retrain.Store
+	f *fuse
+}
+
+func (s fusedRetrain) PutRetraining(ctx context.Context, r retrain.Retraining) error {
+	return s.f.write(ctx, func() error { return s.Store.PutRetraining(ctx, r) })
+}
+
+func (s fusedRetrain) AppendEvent(ctx context.Context, e retrain.Event) error {
+	return s.f.write(ctx, func() error { return s.Store.AppendEvent(ctx, e) })
+}
+
+func (s fusedRetrain) PutState(ctx context.Context, st retrain.State) error {
+	return s.f.write(ctx, func() error { return s.Store.PutState(ctx, st) })
+}
+
+type fusedServe struct {
+	serve.Store
+	f *fuse
+}
+
+func (s fusedServe) AppendPredictions(ctx context.Context, ps []serve.Prediction) error {
+	return s.f.write(ctx, func() error { return s.Store.AppendPredictions(ctx, ps) })
+}
+
+func (s fusedServe) PutRoute(ctx context.Context, r serve.Route) error {
+	return s.f.write(ctx, func() error { return s.Store.PutRoute(ctx, r) })
+}
+
+type fusedRegistry struct {
+	registry.Store
+	f *fuse
+}
+
+func (s fusedRegistry) CreateVersion(ctx context.Context, v registry.Version, e registry.Event) (stored registry.Version, err error) {
+	err = s.f.write(ctx, func() error { stored, err = s.Store.CreateVersion(ctx, v, e); return err })
+	return stored, err
+}
+
+func (s fusedRegistry) SetState(ctx context.Context, model string, number int64, from, to registry.State, e registry.Event) error {
+	return s.f.write(ctx, func() error { return s.Store.SetState(ctx, model, number, from, to, e) })
+}
+
+func (s fusedRegistry) SetAlias(ctx context.Context, model, alias string, from, to int64, at time.Time, e registry.Event) error {
+	return s.f.write(ctx, func() error { return s.Store.SetAlias(ctx, model, alias, from, to, at, e) })
+}
+
+type fusedDrift struct {
+	drift.Store
+	f *fuse
+}
+
+func (s fusedDrift) Save(ctx context.Context, c drift.Checkpoint, changed []drift.Alert) error {
+	return s.f.write(ctx, func() error { return s.Store.Save(ctx, c, changed) })
+}
+
+// clock tells the replay's time.
+type clock struct{ ms atomic.Int64 }
+
+func (c *clock) set(t time.Time) { c.ms.Store(t.UnixMilli()) }
+
+func (c *clock) get() time.Time { return time.UnixMilli(c.ms.Load()).UTC() }
+
+// life replays the stream on the database until the row, or until it dies.
+func life(t *testing.T, s *stream, url string, until int, f *fuse) {
+	ctx, kill := context.WithCancel(t.Context())
+	defer kill()
+	f.kill = kill
+	stores, err := retrainsql.Open(t.Context(), url, nil)
+	require.NoError(t, err)
+	c := baseConfig(s, stores)
+	c.Stores = &retrain.Stores{
+		Tracking: stores.Tracking, Artifacts: stores.Artifacts, Engine: stores.Engine,
+		Registry: fusedRegistry{stores.Registry, f}, Serve: fusedServe{stores.Serve, f},
+		Drift: fusedDrift{stores.Drift, f}, Retrain: fusedRetrain{stores.Retrain, f},
+	}
+	c.Triggers = []retrain.Trigger{retrain.OnDecay("accuracy", 0.1), retrain.OnDrift(), retrain.Every(6 * 24 * time.Hour)}
+	c.Policy.Cooldown = 2 * 24 * time.Hour
+	c.Data = s.recent(9)
+	var now clock
+	c.Now = now.get
+	loop, err := retrain.New(c)
+	require.NoError(t, err)
+	err = replay(ctx, loop, c.Stores, s, &now, until)
+	require.True(t, err == nil || f.dead, "%v", err)
+	if f.dead {
+		require.NoError(t, stores.Engine.Close(t.Context())) // sets free what waits in gone
+		ended, end := context.WithCancel(t.Context())
+		end()
+		_ = loop.Close(ended) // gone already
+	} else {
+		require.NoError(t, loop.Close(t.Context()))
+	}
+	require.NoError(t, stores.Close(t.Context()))
+}
+
+// replay goes on after the last durable row: asks, gives labels back a day
+// later, steps at each midnight.
+func replay(ctx context.Context, loop *retrain.Loop, stores *retrain.Stores, s *stream, now *clock, until int) error {
+	const first = 12 * rowsADay
+	if err := loop.Bootstrap(ctx, at(first), s.table.Slice(0, first)); err != nil {
+		return err
+	}
+	counts, err := stores.Serve.Counts(ctx, "churn")
+	if err != nil {
+		return err
+	}
+	for row := first + int(counts.Predictions); row <= until; row++ {
+		if row%rowsADay == 0 {
+			for old := max(first, row-2*rowsADay); old < row-rowsADay; old++ {
+				now.set(at(old + rowsADay))
+				label := serve.LabelInput{ID: fmt.Sprintf("r%d", old), Value: s.table.Row(old).Get("y")}
+				if err := loop.Server().Label(ctx, "churn", []serve.LabelInput{label}); err != nil {
+					return err
+				}
+			}
+			if err := loop.Step(ctx, at(row)); err != nil {
+				return err
+			}
+		}
+		now.set(at(row))
+		if _, err := loop.Server().Predict(ctx, "churn", rowRequest(s, row)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remains is what a replay leaves, without what is drawn anew each time.
+type remains struct {
+	Events      []retrain.Event
+	Retrainings []retrain.Retraining
+	Versions    []registry.Version
+	Audit       []string
+	Alerts      int
+	Counts      serve.Counts
+	Route       serve.Route
+}
+
+func readRemains(t *testing.T, url string) remains {
+	stores, err := retrainsql.Open(t.Context(), url, nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, stores.Close(t.Context())) }()
+	ctx, r := t.Context(), remains{}
+	r.Events, err = stores.Retrain.Events(ctx, "churn", 0)
+	require.NoError(t, err)
+	for i := range r.Events {
+		r.Events[i].Seq = 0
+	}
+	r.Retrainings, err = stores.Retrain.Retrainings(ctx, "churn")
+	require.NoError(t, err)
+	for i := range r.Retrainings {
+		r.Retrainings[i].RunID = ""
+	}
+	r.Versions, err = stores.Registry.Versions(ctx, "churn")
+	require.NoError(t, err)
+	for i := range r.Versions {
+		r.Versions[i].Lineage.RunID = ""
+	}
+	audit, err := stores.Registry.Events(ctx, "churn", 0, 0)
+	require.NoError(t, err)
+	for _, e := range audit {
+		r.Audit = append(r.Audit, fmt.Sprint(e.Seq, e.Kind, e.Version, e.From, e.To, e.Reason, e.Time))
+	}
+	alerts, err := stores.Drift.Alerts(ctx, "churn", false)
+	require.NoError(t, err)
+	r.Alerts = len(alerts)
+	r.Counts, err = stores.Serve.Counts(ctx, "churn")
+	require.NoError(t, err)
+	r.Route, err = stores.Serve.Route(ctx, "churn")
+	require.NoError(t, err)
+	return r
+}
+
+func texts(events []retrain.Event) []string {
+	var lines []string
+	for _, e := range events {
+		lines = append(lines, e.Time.Format(time.DateOnly)+" "+e.Text)
+	}
+	return lines
+}
+
+// TestInterruptions ends lives of the loop at random writes and compares what
+// is left in the end with an undisturbed life.
+func TestInterruptions(t *testing.T) {
+	const until = 30 * rowsADay
+	s := newStream(t, until+1, 17*rowsADay)
+	dir := t.TempDir()
+	urlOf := func(name string) string { return "sqlite:" + filepath.Join(dir, name) + "?synchronous=normal" }
+	life(t, s, urlOf("undisturbed.db"), until, &fuse{left: -1, kill: func() {}})
+	want := readRemains(t, urlOf("undisturbed.db"))
+	require.GreaterOrEqual(t, len(want.Retrainings), 3)
+	require.NotEqual(t, want.Route.Primary, int64(1))
+
+	for seed := range uint64(3) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		url, lives := urlOf(fmt.Sprintf("disturbed%d.db", seed)), 0
+		for {
+			f := &fuse{left: rng.IntN(40), before: rng.IntN(2) == 0}
+			life(t, s, url, until, f)
+			if lives++; !f.dead {
+				break
+			}
+			require.Less(t, lives, 200)
+		}
+		got := readRemains(t, url)
+		require.Equal(t, texts(want.Events), texts(got.Events), "seed %d, %d lives", seed, lives)
+		require.Equal(t, want, got, "seed %d, %d lives", seed, lives)
+		t.Logf("seed %d: %d lives", seed, lives)
+	}
+}

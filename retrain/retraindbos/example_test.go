@@ -1,0 +1,37 @@
+package retraindbos_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	_ "modernc.org/sqlite" // the database's driver
+
+	"github.com/mlloop/mlloop/retrain"
+	"github.com/mlloop/mlloop/retrain/retraindbos"
+)
+
+func Example() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "engine")
+	must(err)
+	db, err := sql.Open("sqlite", filepath.Join(dir, "engine.db"))
+	must(err)
+	engine := retraindbos.New(db, retraindbos.SQLite, nil)
+	must(engine.Register("greet", func(ctx context.Context, steps retrain.Steps, input []byte) ([]byte, error) {
+		return steps.Do(ctx, "hello", func(context.Context) ([]byte, error) { return append([]byte("hello "), input...), nil })
+	}))
+	must(engine.Launch(ctx)) // resumes what an earlier life left unfinished
+	out, err := engine.Run(ctx, "greet", "greet/7", []byte("you"))
+	fmt.Println(string(out), err)
+	must(engine.Close(ctx))
+	// Output: hello you <nil>
+}
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
