@@ -28,6 +28,11 @@
 // Engine: a process that is killed goes on where it was. Labels are used only
 // once they can be known: LabelDelay after their row.
 //
+// Decisions are durable before anything of them shows: a life that follows
+// carries out what was decided and does not judge anew. A person may move the
+// champion's alias at any time; the loop follows, and gives up a challenger that
+// was compared with another champion.
+//
 // Every part can be replaced by the service's own: Source, Trainer, Gate,
 // Trigger, Store and Engine are interfaces.
 package retrain
