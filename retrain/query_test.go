@@ -57,3 +57,15 @@ func TestQueryErrors(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 }
+
+func TestQueryKinds(t *testing.T) {
+	db, _, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "app.db"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	table, err := retrain.Query(db, `SELECT 1 AS mixed, CAST('x' AS BLOB) AS bytes, NULL AS empty, ? AS given UNION ALL SELECT 2.5, NULL, NULL, 'a'`, "a").Rows(t.Context(), time.Now())
+	require.NoError(t, err)
+	require.Equal(t, frame.Schema{
+		{Name: "mixed", Kind: frame.Float64}, {Name: "bytes", Kind: frame.String}, {Name: "empty", Kind: frame.Float64}, {Name: "given", Kind: frame.String},
+	}, table.Schema())
+	require.Equal(t, frame.FloatValue(1), table.Row(0).Get("mixed"))
+}
