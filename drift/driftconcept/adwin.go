@@ -130,7 +130,7 @@ func between(n int, sumN float64, m int, sumM float64) float64 {
 }
 
 // cut reports whether some older part of the window has another mean than the
-// rest. As in MOA and river, the newest bucket of each row counts as part of
+// rest. As in MOA, and in river up to 0.21, the newest bucket of each row counts as part of
 // the rest only, which makes it a little slower and surer than the paper.
 func (d *ADWIN) cut() bool {
 	if d.width <= minWindow {

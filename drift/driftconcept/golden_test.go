@@ -58,7 +58,7 @@ func drifts(d driftconcept.Detector, items []float64) []int {
 	return found
 }
 
-func TestDetectorsAgreeWithRiverIndexForIndex(t *testing.T) {
+func TestDetectorsAgreeIndexForIndex(t *testing.T) {
 	checked := 0
 	for name, s := range streams(t) {
 		for detector, want := range s.River {

@@ -12,13 +12,14 @@ type PageHinkleyOptions struct {
 	MeanRows int
 }
 
-// PageHinkley flags a rise of the mean (Page 1954, Hinkley 1971, in the form
-// that river uses): with the running mean m of all items so far, the present
-// one included,
+// PageHinkley flags a rise of the mean (Page 1954, Hinkley 1971): with the
+// running mean m of all items so far, the present one included,
 //
 //	S = max(0, Fade·S + x − m − Delta)
 //
-// and a drift when S reaches Lambda. It starts over after a drift. Feed it the
+// and a drift when S reaches Lambda. (River's, up to 0.26 at least, subtracts a
+// running minimum instead of the floor at 0: the same where Fade is 1, a little
+// different where it is not.) It starts over after a drift. Feed it the
 // negated items to find a fall. It is not safe for concurrent use.
 type PageHinkley struct {
 	opts PageHinkleyOptions
