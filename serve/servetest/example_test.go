@@ -2,11 +2,14 @@ package servetest_test
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/serve/servemem"
 	"github.com/mlloop/mlloop/serve/servetest"
 	"github.com/mlloop/mlloop/train/frame"
 )
@@ -46,4 +49,36 @@ func TestOwnLog(t *testing.T) {
 	counts, err := log.Counts(t.Context(), "churn")
 	require.NoError(t, err)
 	require.EqualValues(t, 1, counts.Predictions)
+}
+
+func Example() {
+	testGreet := func(t *testing.T) {
+		srv := servetest.New(t, "churn", servetest.Constant("stays"), nil)
+		words, err := greet(t.Context(), srv.Server, "visit 1", 42)
+		require.NoError(t, err)
+		require.Equal(t, "welcome", words)
+		servetest.RequirePredictions(t, srv, "churn", 1)
+	}
+	fmt.Println(passes(testGreet))
+	// Output: true
+}
+
+// The test of a store is one call.
+func ExampleRun() {
+	testStore := func(t *testing.T) {
+		servetest.Run(t, func(*testing.T) serve.Store { return servemem.New() })
+	}
+	fmt.Println(passes(testStore))
+	// Output: true
+}
+
+// passes runs a test as go test does and says whether it passed. What it prints
+// under -v stays out of the example's output.
+func passes(test func(t *testing.T)) bool {
+	stdout := os.Stdout
+	defer func() { os.Stdout = stdout }()
+	os.Stdout, _ = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	defer os.Stdout.Close()
+	all := func(string, string) (bool, error) { return true, nil }
+	return testing.RunTests(all, []testing.InternalTest{{Name: "Test", F: test}})
 }

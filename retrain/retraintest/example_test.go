@@ -1,0 +1,72 @@
+package retraintest_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mlloop/mlloop/retrain"
+	"github.com/mlloop/mlloop/retrain/retraintest"
+	"github.com/mlloop/mlloop/train/frame"
+	"github.com/mlloop/mlloop/train/traintest"
+)
+
+// customers makes up the rows to learn from: a customer an hour for thirty
+// days, of whom those who visit seldom leave.
+type customers struct{}
+
+func (customers) Rows(_ context.Context, now time.Time) (*frame.Table, error) {
+	schema := frame.Schema{{Name: "seen_at", Kind: frame.Time}, {Name: "visits", Kind: frame.Float64}, {Name: "churned", Kind: frame.String}}
+	var rows []frame.Row
+	for hour := 30 * 24; hour > 0; hour-- {
+		visits := hour * 7 % 20
+		rows = append(rows, frame.Row{Values: []frame.Value{frame.TimeValue(now.Add(-time.Duration(hour) * time.Hour).UnixMilli()),
+			frame.FloatValue(float64(visits)), frame.StringValue(strconv.FormatBool(visits < 8))}})
+	}
+	return frame.FromRows(schema, rows)
+}
+
+// A consumer's unit test: a loop in memory, stepped on a day of its own choice.
+func Example() {
+	testFirstModel := func(t *testing.T) {
+		loop, err := retrain.New(retrain.Config{
+			Model: "churn", Stores: retraintest.NewStores(), Data: customers{},
+			Time: "seen_at", Label: "churned", Trainer: new(traintest.Fake),
+		})
+		require.NoError(t, err)
+		monday := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+		require.NoError(t, loop.Step(t.Context(), monday))
+		retraintest.RequirePromoted(t, loop, 1)
+		require.NoError(t, loop.Close(t.Context()))
+	}
+	fmt.Println(passes(testFirstModel))
+	// Output: true
+}
+
+// A gate of the service's own is judged by made-up candidates.
+func ExampleCandidate() {
+	gate := retrain.NotWorse("accuracy", 0.05)
+	for _, challenger := range []float64{0.9, 0.5} {
+		verdict, err := gate.Check(context.Background(), retraintest.Candidate(480, 0.8, challenger))
+		fmt.Println(verdict.Pass, err)
+	}
+	// Output:
+	// true <nil>
+	// false <nil>
+}
+
+// passes runs a test as go test does and says whether it passed. What it prints
+// under -v stays out of the example's output.
+func passes(test func(t *testing.T)) bool {
+	stdout := os.Stdout
+	defer func() { os.Stdout = stdout }()
+	os.Stdout, _ = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	defer os.Stdout.Close()
+	all := func(string, string) (bool, error) { return true, nil }
+	return testing.RunTests(all, []testing.InternalTest{{Name: "Test", F: test}})
+}
