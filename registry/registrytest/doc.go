@@ -2,8 +2,8 @@
 // stores.
 //
 //	models := registrytest.New(t) // in memory
-//	promoteIfBetter(ctx, models)
-//	registrytest.RequireChampion(t, models, "churn", 2)
+//	err := promoteNewest(ctx, models, "churn") // the code under test
+//	registrytest.RequireChampion(t, models, "churn", 1)
 //
 // [Run] checks that a registry.Store keeps its promises.
 package registrytest
