@@ -3,11 +3,11 @@ package registrytest_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/internal/exampletest"
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/registry/registrymem"
 	"github.com/mlloop/mlloop/registry/registrytest"
@@ -41,7 +41,7 @@ func Example() {
 		require.NoError(t, promoteNewest(t.Context(), models, "churn"))
 		registrytest.RequireChampion(t, models, "churn", 1)
 	}
-	fmt.Println(passes(testPromoteNewest))
+	fmt.Println(exampletest.Passes(testPromoteNewest))
 	// Output: true
 }
 
@@ -50,17 +50,6 @@ func ExampleRun() {
 	testStore := func(t *testing.T) {
 		registrytest.Run(t, func(*testing.T) registry.Store { return registrymem.New() })
 	}
-	fmt.Println(passes(testStore))
+	fmt.Println(exampletest.Passes(testStore))
 	// Output: true
-}
-
-// passes runs a test as go test does and says whether it passed. What it prints
-// under -v stays out of the example's output.
-func passes(test func(t *testing.T)) bool {
-	stdout := os.Stdout
-	defer func() { os.Stdout = stdout }()
-	os.Stdout, _ = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	defer os.Stdout.Close()
-	all := func(string, string) (bool, error) { return true, nil }
-	return testing.RunTests(all, []testing.InternalTest{{Name: "Test", F: test}})
 }

@@ -3,13 +3,13 @@ package retraintest_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/internal/exampletest"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraintest"
 	"github.com/mlloop/mlloop/train/frame"
@@ -44,7 +44,7 @@ func Example() {
 		retraintest.RequirePromoted(t, loop, 1)
 		require.NoError(t, loop.Close(t.Context()))
 	}
-	fmt.Println(passes(testFirstModel))
+	fmt.Println(exampletest.Passes(testFirstModel))
 	// Output: true
 }
 
@@ -58,15 +58,4 @@ func ExampleCandidate() {
 	// Output:
 	// true <nil>
 	// false <nil>
-}
-
-// passes runs a test as go test does and says whether it passed. What it prints
-// under -v stays out of the example's output.
-func passes(test func(t *testing.T)) bool {
-	stdout := os.Stdout
-	defer func() { os.Stdout = stdout }()
-	os.Stdout, _ = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	defer os.Stdout.Close()
-	all := func(string, string) (bool, error) { return true, nil }
-	return testing.RunTests(all, []testing.InternalTest{{Name: "Test", F: test}})
 }

@@ -3,11 +3,11 @@ package servetest_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/internal/exampletest"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/serve/servemem"
 	"github.com/mlloop/mlloop/serve/servetest"
@@ -59,7 +59,7 @@ func Example() {
 		require.Equal(t, "welcome", words)
 		servetest.RequirePredictions(t, srv, "churn", 1)
 	}
-	fmt.Println(passes(testGreet))
+	fmt.Println(exampletest.Passes(testGreet))
 	// Output: true
 }
 
@@ -68,17 +68,6 @@ func ExampleRun() {
 	testStore := func(t *testing.T) {
 		servetest.Run(t, func(*testing.T) serve.Store { return servemem.New() })
 	}
-	fmt.Println(passes(testStore))
+	fmt.Println(exampletest.Passes(testStore))
 	// Output: true
-}
-
-// passes runs a test as go test does and says whether it passed. What it prints
-// under -v stays out of the example's output.
-func passes(test func(t *testing.T)) bool {
-	stdout := os.Stdout
-	defer func() { os.Stdout = stdout }()
-	os.Stdout, _ = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	defer os.Stdout.Close()
-	all := func(string, string) (bool, error) { return true, nil }
-	return testing.RunTests(all, []testing.InternalTest{{Name: "Test", F: test}})
 }

@@ -3,9 +3,9 @@ package trackingtest_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"testing"
 
+	"github.com/mlloop/mlloop/internal/exampletest"
 	"github.com/mlloop/mlloop/tracking"
 	"github.com/mlloop/mlloop/tracking/trackingmem"
 	"github.com/mlloop/mlloop/tracking/trackingtest"
@@ -34,7 +34,7 @@ func Example() {
 		trainChurn(t.Context(), runs)
 		trackingtest.RequireMetric(t, runs, "auc", 0.9)
 	}
-	fmt.Println(passes(testTrainChurn))
+	fmt.Println(exampletest.Passes(testTrainChurn))
 	// Output: true
 }
 
@@ -43,17 +43,6 @@ func ExampleRun() {
 	testStore := func(t *testing.T) {
 		trackingtest.Run(t, func(*testing.T) tracking.Store { return trackingmem.New() })
 	}
-	fmt.Println(passes(testStore))
+	fmt.Println(exampletest.Passes(testStore))
 	// Output: true
-}
-
-// passes runs a test as go test does and says whether it passed. What it prints
-// under -v stays out of the example's output.
-func passes(test func(t *testing.T)) bool {
-	stdout := os.Stdout
-	defer func() { os.Stdout = stdout }()
-	os.Stdout, _ = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	defer os.Stdout.Close()
-	all := func(string, string) (bool, error) { return true, nil }
-	return testing.RunTests(all, []testing.InternalTest{{Name: "Test", F: test}})
 }
