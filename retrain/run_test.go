@@ -25,7 +25,7 @@ import (
 func TestRun(t *testing.T) {
 	s := newStream(t, 40*rowsADay, 1<<30)
 	synctest.Test(t, func(t *testing.T) {
-		offset := at(20 * rowsADay).Sub(time.Now())
+		offset := time.Until(at(20 * rowsADay))
 		stores := retraintest.NewStores()
 		c := baseConfig(s, stores)
 		c.Every, c.Now = time.Hour, func() time.Time { return time.Now().Add(offset) }
