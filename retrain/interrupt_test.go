@@ -51,6 +51,15 @@ func (f *fuse) write(ctx context.Context, do func() error) error {
 	return err
 }
 
+// defuse reports whether the life has ended; one that has not ends no more.
+func (f *fuse) defuse() (dead bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left = -1
+	return f.dead
+}
+
+// die ends the life. f.mu is held.
 func (f *fuse) die() {
 	f.dead = true
 	f.kill()
@@ -129,8 +138,9 @@ func (c *clock) set(t time.Time) { c.ms.Store(t.UnixMilli()) }
 
 func (c *clock) get() time.Time { return time.UnixMilli(c.ms.Load()).UTC() }
 
-// life replays the stream on the database until the row, or until it dies.
-func life(t *testing.T, s *stream, url string, until int, f *fuse) {
+// life replays the stream on the database until the row, or until it dies, and
+// reports which.
+func life(t *testing.T, s *stream, url string, until int, f *fuse) (dead bool) {
 	ctx, kill := context.WithCancel(t.Context())
 	defer kill()
 	f.kill = kill
@@ -150,8 +160,9 @@ func life(t *testing.T, s *stream, url string, until int, f *fuse) {
 	loop, err := retrain.New(c)
 	require.NoError(t, err)
 	err = replay(ctx, loop, c.Stores, s, &now, until)
-	require.True(t, err == nil || f.dead, "%v", err)
-	if f.dead {
+	dead = f.defuse()
+	require.True(t, err == nil || dead, "%v", err)
+	if dead {
 		require.NoError(t, stores.Engine.Close(t.Context())) // sets free what waits in gone
 		ended, end := context.WithCancel(t.Context())
 		end()
@@ -160,6 +171,7 @@ func life(t *testing.T, s *stream, url string, until int, f *fuse) {
 		require.NoError(t, loop.Close(t.Context()))
 	}
 	require.NoError(t, stores.Close(t.Context()))
+	return dead
 }
 
 // replay goes on after the last durable row: asks, gives labels back a day
@@ -265,8 +277,8 @@ func TestInterruptions(t *testing.T) {
 		url, lives := urlOf(fmt.Sprintf("disturbed%d.db", seed)), 0
 		for {
 			f := &fuse{left: rng.IntN(40), before: rng.IntN(2) == 0}
-			life(t, s, url, until, f)
-			if lives++; !f.dead {
+			dead := life(t, s, url, until, f)
+			if lives++; !dead {
 				break
 			}
 			require.Less(t, lives, 200)
