@@ -23,6 +23,7 @@ type Severity string
 
 // The severities.
 const (
+	Info     Severity = "info" // no alert's own: what alert.Message carries besides alerts
 	Warning  Severity = "warning"
 	Critical Severity = "critical"
 )

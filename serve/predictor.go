@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"time"
 
 	"github.com/mlloop/mlloop/registry/bundle"
 	"github.com/mlloop/mlloop/train/frame"
@@ -24,9 +23,10 @@ const (
 	ProbabilityOutput = "probability" // FP64, shape [-1, classes]
 )
 
-// Observer is told of every answer and label, on the request path: it must be
-// quick and must not block. drift.Monitor is one.
+// Observer is told of every row that was answered or could not be, and again
+// of every label, on the request path: it must be quick and must not block; its
+// panic is logged and reaches nobody. Shadow answers are not shown. drift.Monitor
+// is one. A loop's monitor is fed by the prediction log instead.
 type Observer interface {
-	ObservePrediction(at time.Time, id string, features frame.Row, output frame.Value, scores []float64)
-	ObserveLabel(at time.Time, id string, output, label frame.Value)
+	Observe(o frame.Observation)
 }

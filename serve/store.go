@@ -41,35 +41,57 @@ type Route struct {
 	Rev     int64   // rises by one with each change; compare-and-set
 }
 
-// Prediction is one logged answer about one row.
+// Status says what became of one attempt to answer a row; its values are
+// frame.Answered, Failed, TimedOut, Refused and Fallback.
+type Status = frame.Status
+
+// Prediction is one logged attempt to answer one row. A request ID names it
+// together with Index, Attempt and Variant: the same ID with the same inputs is
+// one prediction, however often it is asked; with other inputs, or after an
+// attempt that nobody answered, it is a further Attempt. A canary that failed
+// leaves its own row beside that of the primary's fallback.
 type Prediction struct {
-	Seq        int64 // assigned by the store; rises in the order of storing
-	ID         string
+	Seq        int64  // assigned by the store; rises in the order of storing, never reused
+	ID         string // of the request
+	Index      int    // of the row within the request, from 0
+	Attempt    int    // 1, 2 …: assigned by the store
 	Model      string
 	Version    int64
 	Variant    Variant
-	Key        string // what the traffic split hashed
+	Status     Status
+	Key        string // routing key: what the traffic split hashed, and what Erase erases by
 	Time       time.Time
 	Features   frame.Row
-	Output     frame.Value   // the predicted label or number
-	Scores     []float64     // class probabilities in the order of the model's classes; nil for regression
+	Digest     uint64        // of Features: what tells a repeated request from a new attempt
+	Outputs    frame.Row     // named outputs; one of k columns is NAME.0 … NAME.k-1; empty unless Status.OK
 	Propensity float64       // probability with which this variant was chosen
 	Latency    time.Duration // of the version, for the whole batch that the row came in
+	RouteRev   int64         // revision of the route that chose the version
+	TraceID    string        // the request's, "" when it brought none
+	Error      string        // why there is no answer, at most 256 bytes; "" when there is one
 }
 
-// Label is the truth about a prediction, known later.
+// Label returns the value of the output "label", null when there is none.
+func (p Prediction) Label() frame.Value { return p.Outputs.Get(LabelOutput) }
+
+// Label is the truth about one output of a prediction, known later. A later one
+// with another value corrects it: the correction is a record of its own, with
+// the value that it replaces, and the latest counts.
 type Label struct {
-	Seq   int64  // assigned by the store; rises in the order of storing
-	ID    string // of the prediction
-	Model string
-	Value frame.Value
-	Time  time.Time // when it arrived
+	Seq      int64  // assigned by the store; rises in the order of storing, never reused
+	ID       string // of the request
+	Index    int    // of the row within it
+	Output   string // that the label is the truth of; "": LabelOutput
+	Model    string
+	Value    frame.Value
+	Replaces frame.Value // the value before; null for the first. Assigned by the store
+	Time     time.Time   // when it arrived
 }
 
 // LabelledPrediction is a prediction with its label.
 type LabelledPrediction struct {
 	Prediction
-	Label Label
+	Truth Label // Seq 0: none has come
 }
 
 // DefaultLimit is how many records a query without a Limit returns at most.
@@ -80,12 +102,13 @@ type PredictionQuery struct {
 	Model    string
 	After    int64     // only those with a Seq above it
 	Variants []Variant // nil: all
+	Statuses []Status  // nil: all
 	Limit    int       // 0: DefaultLimit
 }
 
 // LabelQuery selects a model's labels in the order of the labels' Seq, each
-// joined with every logged prediction of its ID: the answer first, then the
-// shadow's.
+// joined with the predictions of the latest attempt that was stored before it:
+// the answer first, then the shadow's. Rows that nobody answered are left out.
 type LabelQuery struct {
 	Model string
 	After int64 // only labels with a Seq above it
@@ -94,33 +117,58 @@ type LabelQuery struct {
 
 // Counts sums up a model's log.
 type Counts struct {
-	Predictions int64 // shadow ones left out
+	Predictions int64 // answered rows; shadow ones left out
+	Unanswered  int64 // rows that failed, timed out or were refused; shadow ones left out
+	Reattempts  int64 // of both, those with an Attempt above 1
 	Shadow      int64
-	Labels      int64
+	Labels      int64     // rows with a label
+	Corrections int64     // labels that replaced another
+	LastSeq     int64     // of the latest prediction; 0: none
+	LastLabel   int64     // Seq of the latest label; 0: none
+	Oldest      time.Time // of the oldest prediction; zero when there is none
+	Bytes       int64     // about what the model's predictions and labels take up
+}
+
+// Trim says what retention takes away: predictions older than Before, and their
+// labels, but none with a Seq of KeepFrom or above, which a decision still needs.
+type Trim struct {
+	Model    string
+	Before   time.Time
+	KeepFrom int64 // 0: nothing is needed
+	Limit    int   // predictions at most; 0: DefaultLimit
 }
 
 // Store keeps the prediction log, the labels and the routes. Stores are safe
 // for concurrent use. Embed UnimplementedStore, so that a method can be added
 // without breaking you.
 type Store interface {
-	// AppendPredictions stores them in order, all or none. A model's ID has one
-	// answer (Primary or Canary) and at most one Shadow answer; a further one is
-	// passed over: the first counts. The store keeps nothing that it is handed.
+	// AppendPredictions stores them in order, all or none, and assigns Seq and
+	// Attempt. A row whose ID and Index were answered with the same Digest before
+	// is passed over, as is a second Shadow row of an attempt; with another Digest,
+	// or after an attempt that nobody answered, it is a further attempt. A Fallback
+	// belongs to the attempt of the canary's failed row before it, a Shadow row to
+	// the latest attempt with its Digest. The same record stored twice (equal Time,
+	// Variant, Status and Digest) is one. The store keeps nothing that it is handed.
 	AppendPredictions(ctx context.Context, ps []Prediction) error
-	// AppendLabels stores labels whose predictions are stored and returns the IDs
-	// of the others. A label for an ID that has one is left as it is when equal;
-	// another value is a Conflict, and then nothing is stored.
-	AppendLabels(ctx context.Context, ls []Label) (unknown []string, err error)
+	// AppendLabels stores labels whose rows have an answered prediction and returns
+	// the others, as they came. An equal label for an output that has one is left
+	// as it is; another value is stored as a correction.
+	AppendLabels(ctx context.Context, ls []Label) (unknown []Label, err error)
 	// Predictions returns predictions in the order of Seq.
 	Predictions(ctx context.Context, q PredictionQuery) ([]Prediction, error)
 	// Labels returns labelled predictions in the order of the labels' Seq.
 	Labels(ctx context.Context, q LabelQuery) ([]LabelledPrediction, error)
-	// Lookup returns the predictions with the given IDs in the order of Seq, shadow
-	// ones included, each with its label; the label's Seq is 0 where none has come.
-	// IDs that are not stored are passed over.
+	// Lookup returns every prediction with the given IDs in the order of Seq, shadow
+	// ones included, each with the latest label of its row's LabelOutput; the
+	// label's Seq is 0 where none has come. IDs that are not stored are passed over.
 	Lookup(ctx context.Context, model string, ids []string) ([]LabelledPrediction, error)
 	// Counts sums up a model's log.
 	Counts(ctx context.Context, model string) (Counts, error)
+	// Erase deletes every prediction whose Key or ID is among the subjects, with its
+	// labels, and returns how many predictions those were. Cursors stay valid.
+	Erase(ctx context.Context, model string, subjects []string) (int64, error)
+	// Trim deletes the oldest predictions and returns how many.
+	Trim(ctx context.Context, t Trim) (int64, error)
 	// PutRoute stores r if the stored route's Rev is r.Rev-1 (with r.Rev 1: if none
 	// is stored). Errors: Conflict.
 	PutRoute(ctx context.Context, r Route) error
