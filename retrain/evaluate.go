@@ -4,28 +4,54 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
+	"time"
 
+	"github.com/mlloop/mlloop/drift"
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/registry/bundle"
-	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/tracking"
-	"github.com/mlloop/mlloop/train"
-	"github.com/mlloop/mlloop/train/frame"
 	"github.com/mlloop/mlloop/train/metric"
 )
+
+// dataSummary says what a fit learns from.
+type dataSummary struct {
+	Rows    int       `json:"rows"`
+	HeldOut int       `json:"held_out"`
+	From    time.Time `json:"from"` // of the rows that are fitted on
+	To      time.Time `json:"to"`
+}
+
+// summarize checks that there is something to learn from.
+func (l *Loop) summarize(ctx context.Context, in fitInput) (dataSummary, error) {
+	data, err := l.fitData(ctx, in)
+	if err != nil {
+		return dataSummary{}, err
+	}
+	labels, err := data.Train.Values(l.config.Label)
+	if err != nil {
+		return dataSummary{}, err
+	}
+	classes := make(map[string]bool)
+	for _, v := range labels {
+		classes[v.Text()] = true
+	}
+	if len(classes) < 2 {
+		return dataSummary{}, fault.Errorf(fault.Invalid, "all %d training rows have the same label %q: nothing can be learned; give rows of two classes or more", len(labels), l.config.Label)
+	}
+	s := dataSummary{Rows: data.Train.NumRows(), From: data.From, To: data.To}
+	if data.Holdout != nil {
+		s.HeldOut = data.Holdout.NumRows()
+	}
+	return s, nil
+}
 
 // evaluation is how a challenger did on rows that it was not fitted on.
 type evaluation struct {
 	Metrics map[string]float64 `json:"metrics,omitempty"`
-	Errors  []float64          `json:"errors,omitempty"` // row by row: 1 where it was wrong; none where only the trainer knows
+	Errors  drift.Baseline     `json:"errors"` // of 1 where it was wrong, else 0; no rows where only the trainer knows
 }
-
-// maxErrors bounds the errors that a retraining keeps, the latest ones: enough
-// for a monitor to learn what is usual.
-const maxErrors = 10_000
 
 // evaluate scores the challenger, and the champion where there is one, and
 // finishes the challenger's run.
@@ -52,8 +78,7 @@ func (l *Loop) pairedEvaluation(ctx context.Context, in fitInput, digest string,
 		return evaluation{}, err
 	}
 	defer closePredictor(c.Predictor)
-	e := evaluation{metricValues(c.Challenger), wrong(c.Challenger)}
-	e.Errors = e.Errors[max(0, len(e.Errors)-maxErrors):]
+	e := evaluation{metricValues(c.Challenger), drift.NewBaseline(wrong(c.Challenger))}
 	for name, value := range e.Metrics {
 		run.LogMetric("holdout_"+name, value, 0)
 	}
@@ -132,7 +157,7 @@ func (l *Loop) compare(ctx context.Context, in fitInput, digest string) ([]Verdi
 	defer closePredictor(c.Predictor)
 	verdicts := make([]Verdict, 0, len(l.config.Gates))
 	for _, g := range l.config.Gates {
-		v, err := check(ctx, g, c)
+		v, err := judgeBy(ctx, g, c)
 		if ctx.Err() != nil {
 			return nil, ctx.Err() // the gate was cut off: it is asked again
 		}
@@ -140,17 +165,26 @@ func (l *Loop) compare(ctx context.Context, in fitInput, digest string) ([]Verdi
 			err = fault.Errorf(fault.Invalid, "the verdict's figures %g [%g, %g] are not finite", v.Diff, v.Low, v.High)
 		}
 		if err != nil { // a gate that cannot judge does not let pass
-			v = Verdict{Gate: g.Name(), Reason: err.Error()}
+			v = Verdict{Gate: g.Name(), Outcome: Fail, Reason: err.Error()}
+		}
+		if v.Outcome == Undetermined {
+			v.Reason += fmt.Sprintf(" (Config.Inconclusive: %s)", l.config.Inconclusive)
 		}
 		verdicts = append(verdicts, v)
 	}
 	return verdicts, nil
 }
 
-// check asks one gate; its panic is its error.
-func check(ctx context.Context, g Gate, c Candidate) (v Verdict, err error) {
-	defer func() { err = recovered(recover(), err) }()
-	return g.Check(ctx, c)
+// judgeBy asks one gate. A gate that leaves the outcome open has not passed anything.
+func judgeBy(ctx context.Context, g Gate, c Candidate) (v Verdict, err error) {
+	err = safely(func() error {
+		v, err = g.Judge(ctx, c)
+		return err
+	})
+	if err == nil && v.Outcome == "" {
+		err = fault.Errorf(fault.Invalid, "the verdict has no outcome")
+	}
+	return v, err
 }
 
 // candidate asks the challenger and the champion about the held-out rows.
@@ -178,52 +212,10 @@ func (l *Loop) candidate(ctx context.Context, in fitInput, digest string) (Candi
 		return Candidate{}, fmt.Errorf("champion: %w", err)
 	}
 	closePredictor(theirs.predictor)
-	classes := allClasses(theirs.classes, mine.classes, mine.answers)
+	classes := allClasses(theirs.classes, mine.classes)
+	a, b := scoresOfBoth(classes, theirs, mine)
 	return Candidate{
 		Model: l.config.Model, Bundle: challenger, Predictor: mine.predictor, Load: l.load,
-		Rows: data.Holdout, Blocks: data.Blocks, Seed: l.config.Seed, Classes: classes,
-		Challenger: scoresOver(classes, mine.classes, mine.answers), Champion: scoresOver(classes, theirs.classes, theirs.answers),
+		Rows: data.Holdout, Seed: l.config.Seed, Classes: classes, Challenger: b, Champion: a,
 	}, nil
-}
-
-// asked is a model with its answers about rows whose labels are known.
-type asked struct {
-	predictor serve.Predictor
-	classes   []frame.Value
-	answers   []answer
-}
-
-func (l *Loop) askAll(ctx context.Context, b *bundle.Bundle, rows *frame.Table) (asked, error) {
-	p, err := l.load(b)
-	if err != nil {
-		return asked{}, err
-	}
-	a := asked{predictor: p}
-	if a.classes, err = classesOf(p); err == nil {
-		a.answers, err = answersOf(ctx, p, a.classes, rows, l.config.Label)
-	}
-	if err != nil {
-		closePredictor(p)
-	}
-	return a, err
-}
-
-// load makes a bundle's Predictor, by its flavor.
-func (l *Loop) load(b *bundle.Bundle) (serve.Predictor, error) {
-	flavor := b.Manifest().Flavor
-	load := l.config.Flavors[flavor]
-	if load == nil && flavor == train.ClassifierFlavor {
-		load = serve.NewClassifier
-	}
-	if load == nil {
-		return nil, fault.Errorf(fault.Unsupported, "no loader for flavor %q: add one to Config.Flavors", flavor)
-	}
-	return load(b)
-}
-
-// closePredictor lets go of what a loader may have opened.
-func closePredictor(p serve.Predictor) {
-	if c, ok := p.(io.Closer); ok {
-		_ = c.Close() // it was only asked
-	}
 }

@@ -7,24 +7,23 @@ import (
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/registry/bundle"
+	"github.com/mlloop/mlloop/retrain/judge"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/train/frame"
 	"github.com/mlloop/mlloop/train/metric"
 )
 
 // Candidate is what gates judge: a challenger and the champion, both asked
-// about the same rows, which are later than all that the challenger was fitted
-// on.
+// about the same rows, which are later than all that either was fitted on.
 type Candidate struct {
 	Model      string
 	Bundle     *bundle.Bundle // of the challenger
 	Predictor  serve.Predictor
 	Load       serve.Loader  // makes another Predictor of Bundle. nil: serve.NewClassifier
-	Rows       *frame.Table  // the model's inputs and the label
+	Rows       *frame.Table  // the model's inputs and the label, in the order of time
 	Classes    []frame.Value // of both, in the order of the scores: the champion's first
-	Challenger metric.Scores // on Rows
-	Champion   metric.Scores // on Rows
-	Blocks     []int         // the day of each row: intervals are over whole days, as neighbouring rows are alike
+	Challenger metric.Scores // on Rows, but for those whose label is none of the classes
+	Champion   metric.Scores // on the same
 	Seed       uint64
 }
 
@@ -33,66 +32,87 @@ type Candidate struct {
 type Gate interface {
 	// Name is shown in verdicts.
 	Name() string
-	// Check judges. An error means that it could not: the challenger does not pass.
-	Check(ctx context.Context, c Candidate) (Verdict, error)
+	// Judge gives a verdict, which has three outcomes. An error or a panic means
+	// that the gate could not judge: the challenger does not pass.
+	Judge(ctx context.Context, c Candidate) (Verdict, error)
 }
 
-// NotWorse passes a challenger whose metric is at most margin worse than the
-// champion's on the same rows. The verdict carries the interval of the
-// difference: a bootstrap over whole days where there are ten, else over rows.
-func NotWorse(name string, margin float64) Gate { return notWorse{name, margin} }
-
-type notWorse struct {
-	metric string
-	margin float64
+// NonInferior passes a challenger of which it is shown that its metric is worse
+// than the champion's by less than the margin, in the metric's own unit, on the
+// same rows: at a one-sided level of 0.05, with the rows' autocorrelation taken
+// into account (judge.NonInferior). It fails one that is shown to be worse by
+// more. In between, or on too few rows, it is inconclusive, and says how many
+// rows would do; Config.Inconclusive says what that leads to. A margin of 0 asks
+// for proof that the challenger is no worse at all.
+func NonInferior(name string, margin float64) Gate {
+	return comparison{"non-inferior", name, margin, judge.NonInferior}
 }
 
-func (g notWorse) Name() string { return fmt.Sprintf("not worse: %s by %g", g.metric, g.margin) }
-
-func (g notWorse) check(p *fault.Problems) { checkMetric(p, g.metric) }
-
-func (g notWorse) Check(_ context.Context, c Candidate) (Verdict, error) {
-	return comparePaired(g.Name(), g.metric, g.margin, c.Champion, c.Challenger, c.Blocks, c.Seed)
+// NoHarm fails a challenger only where it is shown to be worse than the champion
+// by more than the margin, for those to whom freshness matters more than proof
+// (judge.NoHarm).
+func NoHarm(name string, margin float64) Gate {
+	return comparison{"no harm", name, margin, judge.NoHarm}
 }
 
-// comparePaired judges a challenger against a champion on the same rows.
-func comparePaired(gate, name string, margin float64, champion, challenger metric.Scores, blocks []int, seed uint64) (Verdict, error) {
-	m, err := metric.ByName(name)
+// Superior passes a challenger only where it is shown to be better than the
+// champion by more than the margin (judge.Superior).
+func Superior(name string, margin float64) Gate {
+	return comparison{"superior", name, margin, judge.Superior}
+}
+
+// comparison is a gate on a paired difference.
+type comparison struct {
+	what, metric string
+	margin       float64
+	judge        func(name string, challenger, champion metric.Scores, margin float64, o *judge.Options) (judge.Judgement, error)
+}
+
+func (g comparison) Name() string { return fmt.Sprintf("%s: %s by %g", g.what, g.metric, g.margin) }
+
+func (g comparison) validate(p *fault.Problems) {
+	validateMetric(p, g.metric)
+	if !(g.margin >= 0) || math.IsInf(g.margin, 0) {
+		p.Addf("%s: a margin of %g: want 0 or more", g.what, g.margin)
+	}
+	if bounded := g.metric == metric.NameAccuracy || g.metric == metric.NameAUC; bounded && g.margin >= 1 {
+		p.Addf("%s: %s is at most 1: a margin of %g lets everything pass", g.what, g.metric, g.margin)
+	}
+}
+
+func (g comparison) Judge(_ context.Context, c Candidate) (Verdict, error) {
+	j, err := g.judge(g.metric, c.Challenger, c.Champion, g.margin, nil)
 	if err != nil {
-		return Verdict{}, err
+		return Verdict{}, fmt.Errorf("%s: %w", g.Name(), err)
 	}
-	independent := ""
-	if distinct(blocks) < leastBlocks {
-		blocks, independent = nil, ", rows taken as independent"
-	}
-	d, err := metric.Difference(name, challenger, champion, &metric.Options{Blocks: blocks, Seed: seed})
-	if err != nil {
-		return Verdict{}, fmt.Errorf("%s: %w", gate, err)
-	}
-	v := Verdict{Gate: gate, Metric: name, Diff: d.Value, Low: d.Low, High: d.High, N: d.N}
-	if m.HigherBetter {
-		v.Pass = d.Value >= -margin
-	} else {
-		v.Pass = d.Value <= margin
-	}
-	v.Reason = fmt.Sprintf("%s differs by %+.4f [%+.4f, %+.4f] on %d rows%s", name, d.Value, d.Low, d.High, d.N, independent)
-	return v, nil
+	return verdictOf(g.Name(), j), nil
 }
 
-// leastBlocks is how many days an interval over whole days needs: from fewer,
-// resampling says little.
-const leastBlocks = 10
+// differenceSpread is the standard deviation of a row's difference that a
+// holdout is planned with before there is a challenger: two models that disagree
+// on a tenth of the rows.
+const differenceSpread = 0.3
 
-func distinct(blocks []int) int {
-	seen := make(map[int]bool)
-	for _, b := range blocks {
-		seen[b] = true
+// rowsNeeded plans the holdout: rows that show a difference of the margin with
+// a power of 0.8, at a one-sided level of 0.05 (Julious 2004).
+func (g comparison) rowsNeeded() int {
+	if g.margin == 0 {
+		return 0
 	}
-	return len(seen)
+	const z = 1.645 + 0.842
+	return int(min(1e9, math.Ceil(math.Pow(z*differenceSpread/g.margin, 2))))
 }
 
-// AtLeast passes a challenger whose metric on the held-out rows is on the good
-// side of the floor: at or above it where higher is better, else at or below.
+func verdictOf(gate string, j judge.Judgement) Verdict {
+	return Verdict{
+		Gate: gate, Outcome: j.Outcome, Metric: j.Metric, Diff: j.Diff, Low: j.Low, High: j.High, N: j.N, Needed: j.Needed, Reason: j.Reason,
+	}
+}
+
+// AtLeast passes a challenger whose metric on the held-out rows is shown to be
+// on the good side of the floor, with its whole 95 % interval: at or above it
+// where higher is better, else at or below. With the whole interval on the other
+// side it fails; in between it is inconclusive.
 func AtLeast(name string, floor float64) Gate { return atLeast{name, floor} }
 
 type atLeast struct {
@@ -102,9 +122,14 @@ type atLeast struct {
 
 func (g atLeast) Name() string { return fmt.Sprintf("at least: %s %g", g.metric, g.floor) }
 
-func (g atLeast) check(p *fault.Problems) { checkMetric(p, g.metric) }
+func (g atLeast) validate(p *fault.Problems) {
+	validateMetric(p, g.metric)
+	if math.IsNaN(g.floor) || math.IsInf(g.floor, 0) {
+		p.Addf("at least: a floor of %g", g.floor)
+	}
+}
 
-func (g atLeast) Check(_ context.Context, c Candidate) (Verdict, error) {
+func (g atLeast) Judge(_ context.Context, c Candidate) (Verdict, error) {
 	m, err := metric.ByName(g.metric)
 	if err != nil {
 		return Verdict{}, err
@@ -113,62 +138,19 @@ func (g atLeast) Check(_ context.Context, c Candidate) (Verdict, error) {
 	if err != nil {
 		return Verdict{}, fmt.Errorf("%s: %w", g.Name(), err)
 	}
-	pass := r.Value >= g.floor
+	above, below := r.Low >= g.floor, r.High < g.floor
 	if !m.HigherBetter {
-		pass = r.Value <= g.floor
+		above, below = r.High <= g.floor, r.Low > g.floor
 	}
-	return Verdict{
-		Gate: g.Name(), Pass: pass, Metric: g.metric, N: r.N,
+	v := Verdict{
+		Gate: g.Name(), Outcome: Undetermined, Metric: g.metric, N: r.N,
 		Reason: fmt.Sprintf("%s is %.4f [%.4f, %.4f] on %d rows", g.metric, r.Value, r.Low, r.High, r.N),
-	}, nil
-}
-
-// SmokeTest passes a challenger that a fresh loader can load and that answers
-// the held-out rows one at a time as it answers them in one batch.
-func SmokeTest() Gate { return smokeTest{} }
-
-type smokeTest struct{}
-
-func (smokeTest) Name() string { return "smoke test" }
-
-// smokeRows is how many rows the smoke test asks about.
-const smokeRows = 32
-
-// smokeTolerance is the largest difference between a row's score alone and in a batch.
-const smokeTolerance = 1e-6
-
-func (g smokeTest) Check(ctx context.Context, c Candidate) (Verdict, error) {
-	load := c.Load
-	if load == nil {
-		load = serve.NewClassifier
 	}
-	p, err := load(c.Bundle)
-	if err != nil {
-		return Verdict{}, fmt.Errorf("load the challenger: %w", err)
+	switch {
+	case above:
+		v.Outcome = Pass
+	case below:
+		v.Outcome = Fail
 	}
-	defer closePredictor(p)
-	own, err := classesOf(p)
-	if err != nil {
-		return Verdict{}, err
-	}
-	n := min(smokeRows, c.Rows.NumRows())
-	if n == 0 {
-		return Verdict{}, fault.Errorf(fault.Invalid, "no rows to ask about")
-	}
-	batch, err := probabilities(ctx, c.Predictor, c.Rows.Slice(0, n), len(own))
-	if err != nil {
-		return Verdict{}, err
-	}
-	for i := range n {
-		alone, err := probabilities(ctx, p, c.Rows.Slice(i, i+1), len(own))
-		if err != nil {
-			return Verdict{}, fmt.Errorf("row %d: %w", i, err)
-		}
-		for j, prob := range alone {
-			if other := batch[i*len(own)+j]; !(math.Abs(prob-other) <= smokeTolerance) { // NaN too
-				return Verdict{Gate: g.Name(), N: i + 1, Reason: fmt.Sprintf("row %d scores %g alone and %g in a batch", i, prob, other)}, nil
-			}
-		}
-	}
-	return Verdict{Gate: g.Name(), Pass: true, N: n, Reason: fmt.Sprintf("%d rows answered alike alone and in a batch", n)}, nil
+	return v, nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mlloop/mlloop/drift/alert"
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/serve/servehttp"
@@ -25,15 +26,19 @@ import (
 type Loop struct {
 	config  Config
 	server  *serve.Server
-	handler http.Handler
-	history atomic.Pointer[frame.Table] // of Bootstrap, until there is a champion
+	handler *servehttp.Handler
+	courier *alert.Courier
+	history atomic.Pointer[frame.Table] // of FitFirst, until there is a champion
+	status  board                       // what Status and Metrics tell; needs no turn
+	poke    chan struct{}               // one token: Run is to step at once
 
-	turn     chan struct{} // holds one token: who has it may use what follows
-	launched bool
-	state    State
-	memory   loopMemory
-	watcher  *watcher       // nil: to be restored from its checkpoint
-	attempts map[string]int // of workflows that failed in this life, by id
+	turn       chan struct{} // holds one token: who has it may use what follows
+	launched   bool
+	state      State
+	memory     memory
+	watcher    *watcher  // nil: to be restored from its checkpoint
+	fitBegan   time.Time // when this life began or took up the fit under way, by the process's own clock
+	retainedAt time.Time // when the log's size was last looked at
 }
 
 // New returns a loop. It does no I/O. Errors: Invalid, naming every problem of
@@ -41,29 +46,30 @@ type Loop struct {
 // Conflict when a loop on the stores has been opened already.
 func New(c Config) (*Loop, error) {
 	c = c.withDefaults()
-	if err := c.check(); err != nil {
+	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	l := &Loop{config: c, turn: make(chan struct{}, 1), attempts: make(map[string]int)}
+	l := &Loop{config: c, turn: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
 	l.turn <- struct{}{}
-	for _, w := range []struct {
-		kind string
-		run  Workflow
-	}{{fitWorkflow, l.fit}, {transitionWorkflow, l.transit}} {
-		if err := c.Stores.Engine.Register(l.workflowName(w.kind), w.run); err != nil {
-			return nil, fmt.Errorf("retrain: new loop of %q: %w", c.Model, err)
-		}
+	if err := c.Stores.Engine.Register(l.fitWorkflow(), l.fit); err != nil {
+		return nil, fmt.Errorf("retrain: new loop of %q: %w", c.Model, err)
 	}
 	l.server = serve.New(l.registry(time.Time{}), &serve.Options{
-		Log: c.Stores.Serve, Flavors: c.Flavors, Now: c.Now, Logger: c.Logger, ShadowSync: true,
+		Log: c.Stores.Serve, Flavors: c.Flavors, Now: c.Now, Logger: c.Logger,
+		Shadow: serve.ShadowOptions{Rate: c.Rollout.ShadowRate},
 	})
 	l.handler = servehttp.New(l.server, nil)
+	var err error
+	if l.courier, err = newCourier(l); err != nil {
+		return nil, fmt.Errorf("retrain: new loop of %q: %w", c.Model, err)
+	}
 	return l, nil
 }
 
 // Handler answers the Open Inference Protocol v2 of servehttp, all of it under
 // /v2: predictions (/v2/models/{model}/infer), feedback
 // (/v2/models/{model}/feedback), metadata and health (/v2/health/live, …/ready).
+// Readiness depends on serving alone: a failing step takes no replica out.
 func (l *Loop) Handler() http.Handler { return l.handler }
 
 // Server returns the server behind Handler, for callers in the same process.
@@ -93,15 +99,6 @@ type keepOpen struct{ tracking.Store }
 
 func (keepOpen) Close() error { return nil }
 
-// profileWindow is the window that reference profiles are calibrated for; 0
-// leaves it to the profile.
-func (l *Loop) profileWindow() int {
-	if l.config.Drift == nil {
-		return 0
-	}
-	return l.config.Drift.Window
-}
-
 // lock waits for the loop's turn. Errors: ctx's.
 func (l *Loop) lock(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
@@ -117,13 +114,27 @@ func (l *Loop) lock(ctx context.Context) error {
 
 func (l *Loop) unlock() { l.turn <- struct{}{} }
 
+// alone runs fn while nothing else of the loop does.
+func (l *Loop) alone(ctx context.Context, op string, fn func(ctx context.Context) error) error {
+	err := l.lock(ctx)
+	if err == nil {
+		defer l.unlock()
+		err = fn(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("retrain: %s %s: %w", op, l.config.Model, err)
+	}
+	return nil
+}
+
 // launch starts the engine and loads what is served, once a life.
 func (l *Loop) launch(ctx context.Context) error {
 	if l.launched {
 		return nil
 	}
 	if err := l.server.Restore(ctx, l.config.Model); err != nil && !errors.Is(err, ErrNotFound) {
-		return err
+		// A challenger that cannot be loaded, say: the step sees what the alias names.
+		l.config.Logger.ErrorContext(ctx, "the route of the last life cannot be taken up", "model", l.config.Model, "error", err)
 	}
 	if err := l.config.Stores.Engine.Launch(ctx); err != nil {
 		return err
@@ -138,13 +149,17 @@ func (l *Loop) open(ctx context.Context) error {
 	if err := l.launch(ctx); err != nil {
 		return err
 	}
-	return l.readState(ctx)
+	if err := l.readState(ctx); err != nil {
+		return err
+	}
+	l.status.see(l)
+	return nil
 }
 
 // Open brings the loop to where its last life ended: the champion is loaded and
-// answers, unfinished workflows resume. Step, Bootstrap and Run call it
-// themselves; call it to serve before the first of them. It returns the time of
-// the last completed step, zero when there was none.
+// answers, unfinished fits resume. Step, FitFirst and Run call it themselves;
+// call it to serve before the first of them. It returns the time of the last
+// completed step, zero when there was none.
 func (l *Loop) Open(ctx context.Context) (time.Time, error) {
 	var steppedAt time.Time
 	err := l.alone(ctx, "open", func(ctx context.Context) error {
@@ -155,87 +170,19 @@ func (l *Loop) Open(ctx context.Context) (time.Time, error) {
 	return steppedAt, err
 }
 
-// alone runs fn while nothing else of the loop does.
-func (l *Loop) alone(ctx context.Context, op string, fn func(ctx context.Context) error) error {
-	err := l.lock(ctx)
-	if err == nil {
-		defer l.unlock()
-		err = fn(ctx)
-	}
-	if err != nil {
-		return fmt.Errorf("retrain: %s %s: %w", op, l.config.Model, err)
-	}
-	return nil
-}
-
-// Bootstrap fits the first champion on the history, whose labels are all
-// known, and serves it. When there is a champion it does nothing. A loop that
-// is not bootstrapped fits its first champion in the first Step, on what Data
-// yields. When a Bootstrap was cut off, call it again in the next life: the
-// history is not stored.
-func (l *Loop) Bootstrap(ctx context.Context, now time.Time, history *frame.Table) error {
-	l.history.Store(history)
-	return l.alone(ctx, "bootstrap", func(ctx context.Context) error {
-		if err := l.open(ctx); err != nil {
-			return err
-		}
-		if _, err := l.ensureChampion(ctx, timestamp(now)); err != nil {
-			return err
-		}
-		return l.putState(ctx)
-	})
-}
-
-// drainTimeout is how long Run tries to store the last predictions.
-const drainTimeout = 10 * time.Second
-
-// Run steps the loop every Config.Every until ctx is done, then makes what was
-// answered durable and returns nil. A retraining that is under way goes on at
-// the next start. A failed step is logged and tried again; Run gives up only
-// when the stores or the server are closed, and returns that error.
-func (l *Loop) Run(ctx context.Context) error {
-	ticker := time.NewTicker(l.config.Every)
-	defer ticker.Stop()
-	for {
-		err := l.Step(ctx, l.config.Now())
-		switch {
-		case err == nil || ctx.Err() != nil:
-		case errors.Is(err, ErrClosed):
-			return err
-		default:
-			l.config.Logger.ErrorContext(ctx, "step failed; it is tried again", "model", l.config.Model, "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-			defer cancel()
-			return l.server.Flush(drain)
-		case <-ticker.C:
-		}
-	}
-}
-
 // Close makes what was answered durable and stops the server. The stores stay
 // open: they are the caller's. Call it after Run has returned.
 func (l *Loop) Close(ctx context.Context) error { return l.server.Close(ctx) }
 
 // Events returns what happened after the event with the given Seq, in order.
 func (l *Loop) Events(ctx context.Context, after int64) ([]Event, error) {
-	return l.config.Stores.Retrain.Events(ctx, l.config.Model, after)
+	return l.config.Stores.Retrain.Events(ctx, EventQuery{Model: l.config.Model, After: after})
 }
 
 // Retrainings returns every retraining, by Number; the first ones, up to the
 // first champion's, have no Champion.
 func (l *Loop) Retrainings(ctx context.Context) ([]Retraining, error) {
-	return l.config.Stores.Retrain.Retrainings(ctx, l.config.Model)
-}
-
-// report logs and stores an event. Events are stored once a Key, so that a
-// step may be run again.
-func (l *Loop) report(ctx context.Context, e Event) error {
-	e.Model = l.config.Model
-	l.config.Logger.InfoContext(ctx, e.Text, "model", e.Model, "event", e.Kind)
-	return l.config.Stores.Retrain.AppendEvent(ctx, e)
+	return l.config.Stores.Retrain.Retrainings(ctx, RetrainingQuery{Model: l.config.Model})
 }
 
 // timestamp returns t as stores keep it.

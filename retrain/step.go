@@ -2,94 +2,157 @@ package retrain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
 
-// Step brings the loop to the time now: it makes the prediction log durable,
-// checks for drift, moves a rollout on, and starts a retraining when a trigger
-// wants one and the policy permits it. It returns when all of that is durable.
-// Steps go forward in time; one that was completed before does nothing. A step
-// that was cut off, run again with the same now, comes to the same end.
+// Step brings the loop to the time now: the traffic follows the champion's
+// alias, the prediction log is made durable and read, labels are fetched, drift
+// is checked, a rollout is moved on, a fit is begun or looked at, and a
+// retraining is begun when a trigger wants one and the policy permits it. It
+// waits for no fit: Settle does. It returns when all of that is durable. Run
+// again with the same now, a step that was completed does nothing, and one that
+// was cut off comes to the same end.
 //
-// Without a champion, Step fits a first one. While there are no rows to fit one
-// on, it says so in an Invalid error, and the next Step tries again.
+// Parts that fail do not keep the others from being done: the error joins all
+// of them, and Status and an event tell of each. A now that lies before the last
+// step is taken for a clock that was set back.
 func (l *Loop) Step(ctx context.Context, now time.Time) error {
 	now = timestamp(now)
 	return l.alone(ctx, "step", func(ctx context.Context) error {
-		if err := l.step(ctx, now); err != nil {
+		err := l.step(ctx, now)
+		l.status.see(l)
+		if err != nil {
 			return fmt.Errorf("at %s: %w", now.Format(time.RFC3339), err)
 		}
 		return nil
 	})
 }
 
+// part is a piece of a step that may fail without stopping the others.
+type part struct {
+	name string // what it is called in events and Status
+	do   func(ctx context.Context, now time.Time) error
+}
+
 func (l *Loop) step(ctx context.Context, now time.Time) error {
 	if err := l.open(ctx); err != nil {
+		l.status.fail(l.config.Now(), partStores, err)
 		return err
 	}
-	if !now.After(l.state.SteppedAt) {
+	if now.Equal(l.state.SteppedAt) && !l.memory.Unfinished {
 		return nil
 	}
-	// A step ends with one transition. When that was decided before the step was
-	// cut off, all else was done before it.
-	if p := l.memory.Pending; p != nil && p.Now.Equal(now) && p.Next.Champion != 0 {
-		if err := l.finishPending(ctx); err != nil {
+	if ignore, err := l.watchClock(ctx, now); ignore || err != nil {
+		return err
+	}
+	var champion int64
+	errs := l.doParts(ctx, now, []part{
+		{partAlias, func(ctx context.Context, now time.Time) (err error) {
+			champion, err = l.align(ctx, now)
 			return err
+		}},
+		{partPending, func(ctx context.Context, _ time.Time) error { return l.finishPending(ctx) }},
+		{partLog, func(ctx context.Context, _ time.Time) error { return l.server.Flush(ctx) }},
+		{partLabels, l.fetchLabels},
+		{partWatch, func(ctx context.Context, now time.Time) error { return l.watch(ctx, now) }},
+		{partAdvance, func(ctx context.Context, now time.Time) error { return l.advance(ctx, now, champion) }},
+		{partRetention, l.retain},
+	})
+	if ctx.Err() != nil {
+		return errors.Join(append(errs, ctx.Err())...) // the step was cut off: it is run again
+	}
+	l.state.SteppedAt, l.memory.Unfinished = now, len(errs) > 0
+	return errors.Join(append(errs, l.putState(ctx))...)
+}
+
+// doParts does each part, and tells of those that fail and of those that work
+// again. A panic of a part that the service brought is that part's error.
+func (l *Loop) doParts(ctx context.Context, now time.Time, parts []part) []error {
+	var errs []error
+	for _, p := range parts {
+		if ctx.Err() != nil {
+			break
 		}
-		return l.completeStep(ctx, now)
-	}
-	champion, err := l.ensureChampion(ctx, now)
-	if err != nil {
-		return err
-	}
-	if err := l.server.Flush(ctx); err != nil {
-		return err
-	}
-	if err := l.watch(ctx, now, champion); err != nil {
-		return fmt.Errorf("watch: %w", err)
-	}
-	history, err := l.config.Stores.Retrain.Retrainings(ctx, l.config.Model)
-	if err != nil {
-		return err
-	}
-	if err := l.advance(ctx, now, champion, history); err != nil {
-		return err
-	}
-	return l.completeStep(ctx, now)
-}
-
-func (l *Loop) completeStep(ctx context.Context, now time.Time) error {
-	l.state.SteppedAt = now
-	return l.putState(ctx)
-}
-
-// advance moves the last retraining on as far as it can come at now, or starts
-// the next one.
-func (l *Loop) advance(ctx context.Context, now time.Time, champion int64, history []Retraining) error {
-	last := history[len(history)-1]
-	switch {
-	case last.Stage.Final():
-		if err := l.followAlias(ctx, champion); err != nil {
-			return err
+		err := safely(func() error { return p.do(ctx, now) })
+		if err != nil && ctx.Err() == nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
 		}
-		return l.consider(ctx, now, history)
-	case champion == last.Version:
-		return l.apply(ctx, now, transition{Next: last.in(Promoted, 0), Reason: "it was made champion by hand"})
-	case champion != last.Champion:
-		return l.apply(ctx, now, transition{Next: last.in(Rejected, 0), Reason: fmt.Sprintf("version %d was made champion by hand", champion)})
+		if err := l.noteFailure(ctx, now, p.name, err); err != nil {
+			errs = append(errs, err)
+		}
 	}
-	return l.advanceStage(ctx, now, last)
+	return errs
 }
 
-func (l *Loop) advanceStage(ctx context.Context, now time.Time, r Retraining) error {
-	switch r.Stage {
-	case Fitting:
-		return l.advanceFit(ctx, now, r)
-	case Shadowing:
-		return l.advanceShadow(ctx, now, r)
-	case Canarying:
-		return l.advanceCanary(ctx, now, r)
+// The parts of a step, as Status and events name them.
+const (
+	partStores    = "stores"
+	partAlias     = "follow the alias"
+	partPending   = "carry out what was decided"
+	partLog       = "prediction log"
+	partLabels    = "labels"
+	partWatch     = "watch"
+	partAdvance   = "advance"
+	partRetention = "retention"
+)
+
+// noteFailure keeps the count of a part's failures and reports the first of a
+// cause, and the end of it.
+func (l *Loop) noteFailure(ctx context.Context, now time.Time, name string, err error) error {
+	topic := "failing/" + name
+	if err == nil {
+		l.status.succeed(name)
+		if !l.memory.forget(topic) {
+			return nil
+		}
+		return l.report(ctx, Event{Time: now, Kind: EventStepRecovered, Key: fmt.Sprintf("%s/recovered/%d", topic, now.UnixMilli()), Text: name + " works again"})
 	}
-	return nil
+	if ctx.Err() != nil {
+		return nil
+	}
+	l.status.fail(now, name, err)
+	return l.tell(ctx, now, topic, EventStepFailing, "%s fails, and is tried again at each step: %v", name, err)
+}
+
+// watchClock deals with a now that does not follow the last step. It reports
+// true when now is to be ignored: a little before it, as clocks are set by
+// parts of a second all the time.
+func (l *Loop) watchClock(ctx context.Context, now time.Time) (ignore bool, err error) {
+	last := l.state.SteppedAt
+	if last.IsZero() {
+		return false, nil
+	}
+	key := fmt.Sprintf("clock/%d/%d", last.UnixMilli(), now.UnixMilli())
+	switch gap := now.Sub(last); {
+	case gap >= max(longGap, 10*l.config.Interval):
+		return false, l.report(ctx, Event{Time: now, Kind: EventClock, Key: key, Text: fmt.Sprintf("no step was made for %s: the loop did not run, or its clock was set ahead", gap)})
+	case gap >= 0:
+		return false, nil
+	case gap > -l.config.Interval:
+		return true, nil
+	default:
+		l.rewind(now)
+		return false, l.report(ctx, Event{Time: now, Kind: EventClock, Key: key, Text: fmt.Sprintf("the clock was set back by %s, from %s: steps go on from here", -gap, last.Format(time.RFC3339))})
+	}
+}
+
+// longGap is how long a pause between two steps has to be to be told.
+const longGap = 48 * time.Hour
+
+// rewind brings what lies after now back to now.
+func (l *Loop) rewind(now time.Time) {
+	l.memory.Ledger.rewind(now)
+	if a := l.memory.Attempt; a != nil {
+		for _, t := range []*time.Time{&a.Retraining.StartedAt, &a.Retraining.StageSince, &a.RolloutSince, &a.FitAfter, &a.FitStartedAt} {
+			if t.After(now) {
+				*t = now
+			}
+		}
+	}
+	if l.memory.FirstSeen.After(now) {
+		l.memory.FirstSeen = now
+	}
+	l.retainedAt = time.Time{}
 }

@@ -37,7 +37,7 @@ func (s *Stores) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (s *Stores) check(p *fault.Problems) {
+func (s *Stores) validate(p *fault.Problems) {
 	if s == nil {
 		p.Addf("Stores is nil: use retrainsql.Open or retraintest.NewStores")
 		return

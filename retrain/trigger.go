@@ -2,6 +2,7 @@ package retrain
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -36,23 +37,22 @@ type TriggerFunc func(s Situation) (*Cause, error)
 // Wanted implements Trigger.
 func (f TriggerFunc) Wanted(s Situation) (*Cause, error) { return f(s) }
 
-// OnDrift wants a retraining while a drift alert is firing.
+// OnDrift wants a retraining while a drift alert is firing: that of the one
+// that is furthest beyond its threshold. The loop answers an alert once, and
+// again only as Policy says.
 func OnDrift() Trigger {
 	return TriggerFunc(func(s Situation) (*Cause, error) {
 		if len(s.Alerts) == 0 {
 			return nil, nil
 		}
-		a := s.Alerts[len(s.Alerts)-1]
-		return &Cause{Trigger: "drift", Detail: a.Source + ": " + strings.Join(columnNames(a), ", "), AlertID: a.ID}, nil
+		a := s.Alerts[0]
+		for _, other := range s.Alerts {
+			if other.Worst > a.Worst {
+				a = other
+			}
+		}
+		return &Cause{Trigger: triggerDrift, Detail: a.Source + ": " + strings.Join(a.ColumnNames(), ", "), AlertID: a.ID}, nil
 	})
-}
-
-func columnNames(a drift.Alert) []string {
-	names := make([]string, len(a.Columns))
-	for i, c := range a.Columns {
-		names[i] = c.Column
-	}
-	return names
 }
 
 // minDecayLabels is the least number of labels on which OnDecay says anything.
@@ -68,9 +68,9 @@ type onDecay struct {
 	drop   float64
 }
 
-func (t onDecay) check(p *fault.Problems) {
-	checkMetric(p, t.metric)
-	if !(t.drop >= 0) {
+func (t onDecay) validate(p *fault.Problems) {
+	validateMetric(p, t.metric)
+	if !(t.drop >= 0) || math.IsInf(t.drop, 0) {
 		p.Addf("OnDecay: a drop of %g must not be negative", t.drop)
 	}
 }
@@ -96,7 +96,7 @@ func (t onDecay) Wanted(s Situation) (*Cause, error) {
 	if !decayed {
 		return nil, nil
 	}
-	return &Cause{Trigger: "decay", Detail: fmt.Sprintf("%s %.3f [%.3f, %.3f] on the last %d labels, %.3f before",
+	return &Cause{Trigger: triggerDecay, Detail: fmt.Sprintf("%s %.3f [%.3f, %.3f] on the last %d labels, %.3f before",
 		t.metric, live.Value, live.Low, live.High, live.N, baseline)}, nil
 }
 
@@ -105,7 +105,7 @@ func Every(d time.Duration) Trigger { return every(d) }
 
 type every time.Duration
 
-func (t every) check(p *fault.Problems) {
+func (t every) validate(p *fault.Problems) {
 	if t <= 0 {
 		p.Addf("Every: %s must be above 0", time.Duration(t))
 	}
@@ -116,7 +116,7 @@ func (t every) Wanted(s Situation) (*Cause, error) {
 	if s.Now.Sub(s.LastStart) < time.Duration(t) {
 		return nil, nil
 	}
-	return &Cause{Trigger: "schedule", Detail: "every " + time.Duration(t).String()}, nil
+	return &Cause{Trigger: triggerSchedule, Detail: "every " + time.Duration(t).String()}, nil
 }
 
 // Cron wants a retraining when the crontab expression (five fields, UTC) has
@@ -125,7 +125,7 @@ func Cron(expression string) Trigger { return cron(expression) }
 
 type cron string
 
-func (t cron) check(p *fault.Problems) {
+func (t cron) validate(p *fault.Problems) {
 	if err := t.valid(); err != nil {
 		p.Addf("%v", err)
 	}
@@ -150,5 +150,5 @@ func (t cron) Wanted(s Situation) (*Cause, error) {
 	if s.Now.Before(next) {
 		return nil, nil
 	}
-	return &Cause{Trigger: "schedule", Detail: "cron " + string(t)}, nil
+	return &Cause{Trigger: triggerSchedule, Detail: "cron " + string(t)}, nil
 }

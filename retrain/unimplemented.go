@@ -16,7 +16,7 @@ var errUnimplemented = fault.Errorf(fault.Unsupported, "the store does not suppo
 func (UnimplementedStore) PutRetraining(context.Context, Retraining) error { return errUnimplemented }
 
 // Retrainings implements Store.
-func (UnimplementedStore) Retrainings(context.Context, string) ([]Retraining, error) {
+func (UnimplementedStore) Retrainings(context.Context, RetrainingQuery) ([]Retraining, error) {
 	return nil, errUnimplemented
 }
 
@@ -24,7 +24,7 @@ func (UnimplementedStore) Retrainings(context.Context, string) ([]Retraining, er
 func (UnimplementedStore) AppendEvent(context.Context, Event) error { return errUnimplemented }
 
 // Events implements Store.
-func (UnimplementedStore) Events(context.Context, string, int64) ([]Event, error) {
+func (UnimplementedStore) Events(context.Context, EventQuery) ([]Event, error) {
 	return nil, errUnimplemented
 }
 
@@ -34,6 +34,16 @@ func (UnimplementedStore) PutState(context.Context, State) error { return errUni
 // State implements Store.
 func (UnimplementedStore) State(context.Context, string) (State, error) {
 	return State{}, errUnimplemented
+}
+
+// PutCursor implements Store.
+func (UnimplementedStore) PutCursor(context.Context, string, string, []byte) error {
+	return errUnimplemented
+}
+
+// Cursor implements Store.
+func (UnimplementedStore) Cursor(context.Context, string, string) ([]byte, error) {
+	return nil, errUnimplemented
 }
 
 // Close implements Store.

@@ -10,105 +10,98 @@ import (
 
 	"github.com/mlloop/mlloop/drift"
 	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/registry"
-	"github.com/mlloop/mlloop/registry/bundle"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/train/frame"
-	"github.com/mlloop/mlloop/train/metric"
-	"github.com/mlloop/mlloop/train/profile"
 )
 
-// recentLabels is how many of the champion's latest labelled answers triggers see.
-const recentLabels = 672
+// foldRows is how many predictions or labels one pass reads before it saves
+// where it is; a step makes passes until none wait.
+const foldRows = 50_000
 
-// watcher reads the prediction log behind the server and keeps the monitor of
-// the champion. Its whole state is in the checkpoint, saved together with the
-// alerts: a loop that is killed reads on exactly where the last step ended.
+// watcher reads the prediction log behind the server and keeps what the steps
+// decide by: the monitor of the champion, its latest labelled answers, and the
+// comparison of a rollout. Its whole state is in the checkpoint, saved together
+// with the alerts, or can be read again from the log: a loop that is killed reads
+// on exactly where the last step ended.
 type watcher struct {
 	checkpoint drift.Checkpoint
 	monitor    *drift.Monitor
-	classes    []frame.Value
-	recent     []recentAnswer // at most recentLabels, oldest first
-	window     []int64        // Seq of the latest live predictions, as many as the monitor's window, oldest first
+	origin     Retraining    // that made the champion; the zero one when it was made by hand
+	classes    []frame.Value // the champion's; nil when it is no classifier
+	recent     []recentScore // the champion's latest labelled answers, at most recentLabels, oldest first
+	window     []int64       // Seq of the latest rows that the monitor saw, as many as its window, oldest first
+	shadow     *shadowWatch  // nil: no shadow runs
+	canary     *canaryWatch  // nil: no canary runs
+	labelled   time.Time     // of the latest label's prediction
+	changed    []drift.Alert // since the checkpoint was saved
 }
 
-// recentAnswer is one labelled answer of the champion.
-type recentAnswer struct {
-	answer
-	labelSeq int64
-}
+// check has the monitor judge what it was shown.
+func (w *watcher) check(now time.Time) { w.changed = append(w.changed, w.monitor.Check(now)...) }
 
-// watcherState is what checkpoints carry: the monitor, and the label before
-// the oldest recent one, from which the recent answers are read again.
-// WindowAfter is the prediction before the oldest of the window.
+// watcherState is what checkpoints carry: the monitor, the canary's comparison,
+// and from where the rest is read again.
 type watcherState struct {
-	Monitor     []byte `json:"monitor"` // drift.Monitor.MarshalBinary
-	RecentAfter int64  `json:"recent_after"`
-	WindowAfter int64  `json:"window_after"`
+	Monitor     []byte       `json:"monitor"`      // drift.Monitor.MarshalBinary
+	RecentAfter int64        `json:"recent_after"` // the label before the oldest recent one
+	WindowAfter int64        `json:"window_after"` // the prediction before the oldest of the window
+	Canary      *canaryWatch `json:"canary,omitempty"`
+	Labelled    time.Time    `json:"labelled"`
 }
 
-// watch folds what was logged since the last step into the monitor and checks
+// watch folds what was logged since the last step into the watcher and checks
 // for drift. A step that is run again after its watch was saved does nothing here.
-func (l *Loop) watch(ctx context.Context, now time.Time, champion int64) error {
-	if err := l.fold(ctx, now, champion); err != nil {
+func (l *Loop) watch(ctx context.Context, now time.Time) error {
+	champion := l.memory.Followed
+	if champion == 0 {
+		return nil
+	}
+	if err := l.foldAll(ctx, now, champion); err != nil {
 		l.watcher = nil // what was read so far is not saved: the next step reads the checkpoint
+		return err
+	}
+	if err := l.reportLabels(ctx, now); err != nil {
 		return err
 	}
 	return l.reportAlerts(ctx, now)
 }
 
-// fold brings the watcher to now and saves it.
-func (l *Loop) fold(ctx context.Context, now time.Time, champion int64) error {
-	if err := l.restoreWatcher(ctx); err != nil {
+// foldAll brings the watcher to now and saves it.
+func (l *Loop) foldAll(ctx context.Context, now time.Time, champion int64) error {
+	if err := l.restoreWatcher(ctx, now); err != nil {
 		return err
 	}
 	w := l.watcher
-	if !w.checkpoint.At.Before(now) && w.checkpoint.Version == champion {
-		return nil
-	}
-	changed, err := l.changeGuard(ctx, now, champion)
-	if err != nil {
+	if err := l.changeMonitor(ctx, now, champion); err != nil {
 		return err
 	}
-	if err := l.foldPredictions(ctx); err != nil {
-		return fmt.Errorf("predictions: %w", err)
+	if err := l.prepareRollout(ctx); err != nil {
+		return err
 	}
-	if err := l.foldLabels(ctx); err != nil {
-		return fmt.Errorf("labels: %w", err)
+	for {
+		predictions, err := l.foldPredictions(ctx, now)
+		if err != nil {
+			return fmt.Errorf("predictions: %w", err)
+		}
+		labels := 0
+		if predictions < foldRows { // a label is read after its prediction
+			if labels, err = l.foldLabels(ctx, now); err != nil {
+				return fmt.Errorf("labels: %w", err)
+			}
+		}
+		w.check(now)
+		w.checkpoint.At = now
+		if err := l.saveWatcher(ctx); err != nil {
+			return err
+		}
+		if predictions < foldRows && labels < foldRows {
+			return nil
+		}
 	}
-	changed = append(changed, w.monitor.Check(now)...)
-	w.checkpoint.At = now
-	return l.saveWatcher(ctx, changed)
-}
-
-// changeGuard puts the monitor of a new champion in the place of its
-// predecessor's, and returns the alerts that this resolves: those about errors,
-// which were the predecessor's own. Those about inputs go on.
-func (l *Loop) changeGuard(ctx context.Context, now time.Time, champion int64) ([]drift.Alert, error) {
-	w := l.watcher
-	if w.checkpoint.Version == champion {
-		return nil, nil
-	}
-	var firing, closed []drift.Alert
-	if w.monitor != nil {
-		firing = w.monitor.Alerts()
-		closed = w.monitor.Close(now, fmt.Sprintf("version %d took over", champion))
-	}
-	if err := l.newMonitor(ctx, champion); err != nil {
-		return nil, err
-	}
-	if err := l.refillWindow(ctx); err != nil {
-		return nil, err
-	}
-	goesOn := make(map[string]bool)
-	for _, a := range w.monitor.Adopt(firing) {
-		goesOn[a.ID] = true
-	}
-	return slices.DeleteFunc(closed, func(a drift.Alert) bool { return goesOn[a.ID] }), nil
 }
 
 // restoreWatcher fills l.watcher from the checkpoint where it is empty.
-func (l *Loop) restoreWatcher(ctx context.Context) error {
+func (l *Loop) restoreWatcher(ctx context.Context, now time.Time) error {
 	if l.watcher != nil {
 		return nil
 	}
@@ -124,145 +117,122 @@ func (l *Loop) restoreWatcher(ctx context.Context) error {
 	if err := json.Unmarshal(checkpoint.State, &state); err != nil {
 		return fault.Errorf(fault.Corrupt, "checkpoint: %w", err)
 	}
-	l.watcher = &watcher{checkpoint: checkpoint}
-	if err := l.newMonitor(ctx, checkpoint.Version); err != nil {
+	l.watcher = &watcher{checkpoint: checkpoint, canary: state.Canary, labelled: state.Labelled}
+	if err := l.newMonitor(ctx, now, checkpoint.Version); err != nil {
+		l.watcher = nil
 		return err
 	}
 	w := l.watcher
 	if err := w.monitor.UnmarshalBinary(state.Monitor); err != nil {
+		l.watcher = nil
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	if err := l.readWindow(ctx, state.WindowAfter, func(p serve.Prediction) { w.window = append(w.window, p.Seq) }); err != nil {
+		l.watcher = nil
 		return err
 	}
-	return l.readRecent(ctx, state.RecentAfter)
-}
-
-// refillWindow shows a new champion's monitor the rows that its predecessor's
-// held: the inputs did not start anew, only what they are compared with.
-func (l *Loop) refillWindow(ctx context.Context) error {
-	w := l.watcher
-	if len(w.window) == 0 {
-		return nil
-	}
-	return l.readWindow(ctx, w.window[0]-1, w.observe)
-}
-
-// readWindow calls fn for every live prediction after the given one that the
-// watcher has read already.
-func (l *Loop) readWindow(ctx context.Context, after int64, fn func(serve.Prediction)) error {
-	return l.eachPrediction(ctx, after, func(p serve.Prediction) {
-		if p.Seq <= l.watcher.checkpoint.PredictionSeq {
-			fn(p)
-		}
-	})
-}
-
-func (w *watcher) observe(p serve.Prediction) {
-	w.monitor.ObservePrediction(p.Time, p.ID, p.Features, p.Output, p.Scores)
-}
-
-// newMonitor starts a monitor on the reference profile in the version's bundle.
-func (l *Loop) newMonitor(ctx context.Context, version int64) error {
-	b, _, err := l.registry(time.Time{}).Load(ctx, registry.VersionRef(l.config.Model, version))
-	if err != nil {
+	if err := l.readRecent(ctx, state.RecentAfter); err != nil {
+		l.watcher = nil
 		return err
 	}
-	raw, err := b.ReadFile(bundle.ProfilePart)
-	if err != nil {
-		return fmt.Errorf("the bundle of version %d has no reference profile, which drift is measured against: %w", version, err)
-	}
-	reference, err := profile.Decode(raw)
-	if err != nil {
-		return err
-	}
-	var options drift.Options
-	if l.config.Drift != nil {
-		options = *l.config.Drift
-	}
-	options.Window = 0 // the reference's own: a short reference is calibrated for a shorter one
-	history, err := l.config.Stores.Retrain.Retrainings(ctx, l.config.Model)
-	if err != nil {
-		return err
-	}
-	monitor, err := drift.New(drift.Config{
-		Model: l.config.Model, Version: version, Reference: reference, Errors: originOf(history, version).Errors,
-	}, &options)
-	if err != nil {
-		return err
-	}
-	w := l.watcher
-	if w.classes, err = l.classesOfVersion(ctx, version); err != nil {
-		return err
-	}
-	w.monitor, w.recent, w.checkpoint.Version = monitor, nil, version
 	return nil
 }
 
-// foldPredictions shows the monitor every row that was answered, whoever answered it.
-func (l *Loop) foldPredictions(ctx context.Context) error {
-	w, size := l.watcher, l.watcher.monitor.Reference().WindowRows()
-	return l.eachPrediction(ctx, w.checkpoint.PredictionSeq, func(p serve.Prediction) {
-		w.checkpoint.PredictionSeq = p.Seq
-		w.observe(p)
-		w.window = append(w.window, p.Seq)
-		w.window = w.window[max(0, len(w.window)-size):]
+// watched reports whether a logged row is one that the monitor sees: the first
+// attempt of what the primary answered. The canary's rows are another model's, and
+// a request that is sent again is no further row.
+func watched(p serve.Prediction) bool {
+	return p.Variant == serve.Primary && p.Status.OK() && p.Attempt == 1
+}
+
+// observe shows the monitor a row. Whoever answered it, the inputs are what the
+// champion is asked.
+func (w *watcher) observe(p serve.Prediction) {
+	w.monitor.Observe(frame.Observation{
+		Model: p.Model, Version: w.checkpoint.Version, Variant: string(p.Variant), ID: p.ID, Index: p.Index,
+		Status: p.Status, Row: p.Features, Outputs: p.Outputs, Time: p.Time,
 	})
 }
 
-// foldLabels shows the monitor the labels of the champion's own answers.
-func (l *Loop) foldLabels(ctx context.Context) error {
-	w := l.watcher
-	return l.eachLabel(ctx, w.checkpoint.LabelSeq, func(p serve.LabelledPrediction) {
-		w.checkpoint.LabelSeq = p.Label.Seq
-		if w.keep(p) {
-			w.monitor.ObserveLabel(p.Label.Time, p.ID, p.Output, p.Label.Value)
+// foldPredictions shows the monitor and the rollout what was asked since the
+// last pass, and returns how many rows that were.
+func (l *Loop) foldPredictions(ctx context.Context, now time.Time) (int, error) {
+	w, size, n := l.watcher, l.windowRows(), 0
+	for n < foldRows {
+		page, err := l.config.Stores.Serve.Predictions(ctx, serve.PredictionQuery{Model: l.config.Model, After: w.checkpoint.PredictionSeq})
+		if err != nil || len(page) == 0 {
+			return n, err
 		}
+		for _, p := range page {
+			w.checkpoint.PredictionSeq = p.Seq
+			if l.memory.FirstSeen.IsZero() {
+				l.memory.FirstSeen = p.Time
+			}
+			if watched(p) {
+				w.observe(p)
+				w.window = append(w.window, p.Seq)
+				w.window = w.window[max(0, len(w.window)-size):]
+			}
+			w.shadow.see(p)
+			w.canary.see(p)
+		}
+		n += len(page)
+		w.check(now) // before the monitor's queue is full
+	}
+	return n, nil
+}
+
+// windowRows is how many rows a new champion's monitor is shown again.
+func (l *Loop) windowRows() int {
+	if r := l.watcher.monitor.Reference(); r != nil {
+		return r.WindowRows()
+	}
+	return drift.DefaultWindow
+}
+
+// foldLabels shows the monitor and the rollout the labels that came since the
+// last pass, and returns how many records that were.
+func (l *Loop) foldLabels(ctx context.Context, now time.Time) (int, error) {
+	w, n := l.watcher, 0
+	for n < foldRows {
+		page, err := l.config.Stores.Serve.Labels(ctx, serve.LabelQuery{Model: l.config.Model, After: w.checkpoint.LabelSeq})
+		if err != nil || len(page) == 0 {
+			return n, err
+		}
+		for _, p := range page {
+			w.checkpoint.LabelSeq = p.Truth.Seq
+			if p.Time.After(w.labelled) {
+				w.labelled = p.Time
+			}
+			if w.keep(p) {
+				w.observeLabel(p)
+			}
+			w.shadow.label(p)
+			w.canary.label(p)
+		}
+		n += len(page)
+		w.check(now) // before the monitor's queue is full
+	}
+	return n, nil
+}
+
+func (w *watcher) observeLabel(p serve.LabelledPrediction) {
+	w.monitor.Observe(frame.Observation{
+		Model: p.Model, Version: p.Version, Variant: string(serve.Primary), ID: p.ID, Index: p.Index, Status: p.Status,
+		Outputs: p.Outputs, Label: p.Truth.Value, Replaces: p.Truth.Replaces, Output: serve.LabelOutput, Time: p.Truth.Time,
 	})
 }
 
-// readRecent fills the recent answers again after a restart.
-func (l *Loop) readRecent(ctx context.Context, after int64) error {
-	w := l.watcher
-	return l.eachLabel(ctx, after, func(p serve.LabelledPrediction) {
-		if p.Label.Seq <= w.checkpoint.LabelSeq {
-			w.keep(p)
-		}
-	})
-}
-
-// keep remembers an answer of the champion with its label, and reports whether
-// p is one.
-func (w *watcher) keep(p serve.LabelledPrediction) bool {
-	if p.Variant == serve.Shadow || p.Version != w.checkpoint.Version {
-		return false
-	}
-	if len(p.Scores) == len(w.classes) {
-		if len(w.recent) == recentLabels {
-			w.recent = append(w.recent[:0], w.recent[1:]...)
-		}
-		w.recent = append(w.recent, recentAnswer{answer{p.Label.Value, p.Scores}, p.Label.Seq})
-	}
-	return true
-}
-
-// live returns the recent answers as metrics read them. A label that the
-// champion does not know is one it got wrong.
-func (w *watcher) live() metric.Scores {
-	answers := make([]answer, len(w.recent))
-	for i, a := range w.recent {
-		answers[i] = a.answer
-	}
-	return scoresOver(allClasses(w.classes, nil, answers), w.classes, answers)
-}
-
-func (l *Loop) saveWatcher(ctx context.Context, changed []drift.Alert) error {
+func (l *Loop) saveWatcher(ctx context.Context) error {
 	w := l.watcher
 	monitor, err := w.monitor.MarshalBinary()
 	if err != nil {
 		return err
 	}
-	state := watcherState{Monitor: monitor, RecentAfter: w.checkpoint.LabelSeq, WindowAfter: w.checkpoint.PredictionSeq}
+	state := watcherState{
+		Monitor: monitor, RecentAfter: w.checkpoint.LabelSeq, WindowAfter: w.checkpoint.PredictionSeq,
+		Canary: w.canary, Labelled: w.labelled,
+	}
 	if len(w.recent) > 0 {
 		state.RecentAfter = w.recent[0].labelSeq - 1
 	}
@@ -272,41 +242,22 @@ func (l *Loop) saveWatcher(ctx context.Context, changed []drift.Alert) error {
 	if w.checkpoint.State, err = json.Marshal(state); err != nil {
 		return err
 	}
-	return l.config.Stores.Drift.Save(ctx, w.checkpoint, changed)
+	err = l.config.Stores.Drift.Save(ctx, w.checkpoint, latest(w.changed))
+	if err == nil {
+		w.changed = nil
+	}
+	return err
 }
 
-// reportAlerts reports what fired or resolved since the last completed step. It
-// reads the stored alerts, so that a step that is run again, even at another
-// time, reports what the one that was cut off had saved.
-func (l *Loop) reportAlerts(ctx context.Context, now time.Time) error {
-	alerts, err := l.config.Stores.Drift.Alerts(ctx, l.config.Model, false)
-	if err != nil {
-		return err
-	}
-	isNew := func(t time.Time) bool { return t.After(l.state.SteppedAt) && !t.After(now) }
-	for _, a := range alerts {
-		if isNew(a.FiredAt) {
-			if err := l.report(ctx, Event{Time: a.FiredAt, Kind: EventAlertFired, Key: "alert/" + a.ID + "/fired", Text: describeAlert(a)}); err != nil {
-				return err
-			}
-		}
-		if isNew(a.ResolvedAt) {
-			if err := l.report(ctx, Event{Time: a.ResolvedAt, Kind: EventAlertResolved, Key: "alert/" + a.ID + "/resolved", Text: describeAlert(a) + ": " + a.Reason}); err != nil {
-				return err
-			}
+// latest keeps the last state of each alert, in the order of the first.
+func latest(changed []drift.Alert) []drift.Alert {
+	var out []drift.Alert
+	for _, a := range changed {
+		if i := slices.IndexFunc(out, func(b drift.Alert) bool { return b.ID == a.ID }); i >= 0 {
+			out[i] = a
+		} else {
+			out = append(out, a)
 		}
 	}
-	return nil
-}
-
-func describeAlert(a drift.Alert) string {
-	text := string(a.Severity) + " " + a.Source
-	for i, c := range a.Columns {
-		sep := ", "
-		if i == 0 {
-			sep = " "
-		}
-		text += fmt.Sprintf("%s%s (%s %.3f, threshold %.3f)", sep, c.Column, c.Statistic, c.Value, c.Threshold)
-	}
-	return text
+	return out
 }

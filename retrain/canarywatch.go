@@ -1,0 +1,292 @@
+package retrain
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/retrain/judge"
+	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/train/frame"
+	"github.com/mlloop/mlloop/train/metric"
+)
+
+// canaryWatch compares a canary's calls and labels with the primary's of the
+// same time, from the first ones on. It is kept in the checkpoint. Nil watches
+// nothing.
+type canaryWatch struct {
+	Retraining string         `json:"retraining"` // ID
+	Since      time.Time      `json:"since"`      // when its first weight began
+	Champion   int64          `json:"champion"`   // version
+	Challenger int64          `json:"challenger"` // version
+	Metric     string         `json:"metric"`
+	Failures   *judge.Rates   `json:"failures"`
+	Slow       *judge.Latency `json:"slow,omitempty"` // nil until the primary's usual latency is known
+	Losses     *judge.Losses  `json:"losses,omitempty"`
+	Usual      []float64      `json:"usual,omitempty"` // latencies of the primary from which that is learned, seconds
+	Answered   int            `json:"answered"`        // rows that the canary answered
+	Failed     int            `json:"failed"`
+	Labels     int            `json:"labels"`    // labelled rows of the canary
+	Corrected  int            `json:"corrected"` // labels that were corrected after they had been counted
+
+	margin      float64
+	own, theirs []frame.Value // classes of the challenger and of the champion
+}
+
+const (
+	usualCalls     = 200   // from which the primary's usual latency is learned
+	leastSlow      = 0.010 // seconds: no call below it counts as slow
+	slowFactor     = 3     // times the primary's 99th percentile
+	logLossBound   = 4.0   // what one row may weigh: p = 0.018 on the label
+	assumedLogLoss = math.Ln2
+)
+
+// newCanaryWatch starts the comparison of a rollout's canary.
+func (l *Loop) newCanaryWatch(ctx context.Context, a *attempt) error {
+	r, rollout := a.Retraining, l.config.Rollout
+	c := &canaryWatch{Retraining: r.ID, Since: a.RolloutSince, Champion: r.Champion, Challenger: r.Version, Metric: rollout.lossMetric(), margin: rollout.FailureMargin}
+	var err error
+	if c.Failures, err = judge.NewRates(&judge.WatchOptions{Margin: rollout.FailureMargin, Alpha: canaryAlpha}); err != nil {
+		return err
+	}
+	bound := lossBound(c.Metric)
+	usual, known := l.watcher.origin.Metrics[c.Metric]
+	if !known {
+		usual = assumedLogLoss / logLossBound * bound
+	}
+	margin := min(rollout.RollbackMargin*usual, 0.9*bound)
+	if margin > 0 {
+		if c.Losses, err = judge.NewLosses(bound, &judge.WatchOptions{Margin: margin, Alpha: canaryAlpha}); err != nil {
+			return err
+		}
+	}
+	if err := l.addClasses(ctx, c, r); err != nil {
+		return err
+	}
+	l.watcher.canary = c
+	return nil
+}
+
+// canaryAlpha is the level of each of the canary's comparisons, over its whole run.
+const canaryAlpha = 0.05 / 3
+
+func lossBound(name string) float64 {
+	switch name {
+	case metric.NameLogLoss:
+		return logLossBound
+	case metric.NameBrier:
+		return 2
+	}
+	return 1
+}
+
+// addClasses tells a comparison, new or restored, what both versions predict.
+// A canary that is no classifier is watched by its calls alone.
+func (l *Loop) addClasses(ctx context.Context, c *canaryWatch, r Retraining) error {
+	own, err := l.classesOfVersion(ctx, r.Version)
+	if err != nil {
+		return fmt.Errorf("version %d: %w", r.Version, err)
+	}
+	c.own, c.theirs, c.margin = own, l.watcher.classes, l.config.Rollout.FailureMargin
+	return nil
+}
+
+// arm tells on which side a logged row is.
+func (c *canaryWatch) arm(p serve.Prediction) (judge.Arm, bool) {
+	switch {
+	case p.Time.Before(c.Since):
+	case p.Variant == serve.Canary && p.Version == c.Challenger:
+		return judge.Canary, true
+	case p.Variant == serve.Primary && p.Version == c.Champion && p.Status != frame.Fallback: // a fallback is the canary's call
+		return judge.Primary, true
+	}
+	return judge.Primary, false
+}
+
+// see takes a logged row. What the model refused is the caller's fault on both
+// sides; batches count once.
+func (c *canaryWatch) see(p serve.Prediction) {
+	if c == nil || p.Index > 0 || p.Status == frame.Refused {
+		return
+	}
+	arm, ok := c.arm(p)
+	if !ok {
+		return
+	}
+	failed := !p.Status.OK()
+	c.Failures.Add(arm, failed)
+	if arm == judge.Canary {
+		if failed {
+			c.Failed++
+		} else {
+			c.Answered++
+		}
+	}
+	if !failed {
+		c.seeLatency(arm, p.Latency.Seconds())
+	}
+}
+
+// seeLatency learns what is slow from the primary, then compares.
+func (c *canaryWatch) seeLatency(arm judge.Arm, took float64) {
+	if c.Slow != nil {
+		c.Slow.Add(arm, took)
+		return
+	}
+	if arm != judge.Primary {
+		return
+	}
+	if c.Usual = append(c.Usual, took); len(c.Usual) < usualCalls {
+		return
+	}
+	slices.Sort(c.Usual)
+	threshold := max(leastSlow, slowFactor*c.Usual[len(c.Usual)*99/100])
+	c.Usual = nil
+	c.Slow, _ = judge.NewLatency(threshold, &judge.WatchOptions{Alpha: canaryAlpha}) // a finite threshold: it cannot fail
+}
+
+// label takes a label with the answer to its row.
+func (c *canaryWatch) label(p serve.LabelledPrediction) {
+	if c == nil || c.Losses == nil || !p.Status.OK() || !isAboutLabel(p.Truth) {
+		return
+	}
+	arm, ok := c.arm(p.Prediction)
+	if !ok {
+		return
+	}
+	classes := c.theirs
+	if arm == judge.Canary {
+		classes = c.own
+	}
+	scores, i := p.Scores(), classIndex(classes, p.Truth.Value)
+	if len(scores) != len(classes) || (classIndex(c.own, p.Truth.Value) < 0 && classIndex(c.theirs, p.Truth.Value) < 0) {
+		return
+	}
+	if !p.Truth.Replaces.IsNull() {
+		c.Corrected++ // what was bet on the earlier value is not taken back
+		return
+	}
+	if arm == judge.Canary {
+		c.Labels++
+	}
+	c.Losses.Add(arm, loss(c.Metric, scores, i))
+}
+
+// loss is a row's part of the metric, lower being better; label -1 is a class
+// that the model does not know.
+func loss(name string, scores []float64, label int) float64 {
+	switch name {
+	case metric.NameLogLoss:
+		if label < 0 {
+			return logLossBound
+		}
+		return min(logLossBound, -math.Log(max(scores[label], 1e-12)))
+	case metric.NameBrier:
+		sum := 0.0
+		for j, p := range scores {
+			d := p
+			if j == label {
+				d = p - 1
+			}
+			sum += d * d
+		}
+		if label < 0 {
+			sum++
+		}
+		return sum
+	}
+	for j, p := range scores {
+		if label < 0 || p > scores[label] || (p == scores[label] && j < label) {
+			return 1
+		}
+	}
+	return 0
+}
+
+// judgeCanary says what is shown of the canary by now. Harm, by failed calls,
+// slow ones or labels, is looked for at every step; the stage's own verdict comes
+// once its time is over, and for the last weight once enough labels have come.
+func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, overdue bool, err error) {
+	a, w := l.memory.Attempt, l.watcher
+	if w == nil || w.canary == nil {
+		return nil, nil, false, nil
+	}
+	c, r, rollout := w.canary, a.Retraining, l.config.Rollout
+	gate := fmt.Sprintf("canary %g %%", 100*rollout.weight(r.Weight))
+	if harm = c.harm(gate); harm != nil || now.Before(r.StageSince.Add(rollout.Bake)) {
+		return harm, nil, false, nil
+	}
+	verdict := Verdict{Gate: gate + ": no harm", Metric: c.Metric, Outcome: Undetermined, N: c.Labels, Needed: l.minLabels(), Reason: c.describe()}
+	if !rollout.last(r.Weight) {
+		if c.Answered == 0 {
+			verdict.Reason += ": no call came to it yet"
+		}
+		return nil, &verdict, false, nil
+	}
+	overdue = !now.Before(r.StageSince.Add(l.patience(rollout.Bake)))
+	if now.Before(r.StageSince.Add(rollout.Bake+l.config.LabelDelay)) && !overdue {
+		return nil, nil, false, nil
+	}
+	switch {
+	case c.Labels < l.minLabels():
+		verdict.Reason += fmt.Sprintf(": %d labels are wanted (Rollout.Inconclusive: %s)", l.minLabels(), rollout.Inconclusive)
+	case c.Answered < leastCalls:
+		verdict.Reason += fmt.Sprintf(": %d answers are wanted", leastCalls)
+	case c.Losses != nil && (shadowPassed(r) || c.Losses.Judge().Outcome == Pass):
+		verdict.Outcome = Pass
+	default:
+		verdict.Reason += ": without a shadow that passed, that there is no harm has to be shown"
+	}
+	return nil, &verdict, overdue, nil
+}
+
+// leastCalls is how many answers a canary has to have given.
+const leastCalls = 30
+
+// shadowPassed reports whether the challenger was judged in shadow before.
+func shadowPassed(r Retraining) bool {
+	return slices.ContainsFunc(r.Verdicts, func(v Verdict) bool {
+		return v.Outcome == Pass && len(v.Gate) > 6 && v.Gate[:6] == "shadow"
+	})
+}
+
+// harm returns the first comparison that has shown harm.
+func (c *canaryWatch) harm(gate string) *Verdict {
+	for _, w := range c.watches() {
+		if w.Outcome == Fail {
+			return &Verdict{Gate: gate + ": no harm", Outcome: Fail, Metric: w.Metric, Diff: w.Diff, Low: w.Low, High: w.High, N: w.Canary, Reason: w.Reason}
+		}
+	}
+	return nil
+}
+
+func (c *canaryWatch) watches() []judge.Watch {
+	out := []judge.Watch{c.Failures.Judge()}
+	if c.Slow != nil {
+		out = append(out, c.Slow.Judge())
+	}
+	if c.Losses != nil {
+		out = append(out, c.Losses.Judge())
+	}
+	return out
+}
+
+func (c *canaryWatch) describe() string {
+	text := fmt.Sprintf("%d calls answered, %d failed, %d labelled", c.Answered, c.Failed, c.Labels)
+	if c.Losses != nil && c.Labels > 0 {
+		j := c.Losses.Judge()
+		text += fmt.Sprintf(", %s differs by %+.4f [%+.4f, %+.4f]", c.Metric, j.Diff, j.Low, j.High)
+	}
+	return text
+}
+
+// check reports a stored comparison that lacks a part.
+func (c *canaryWatch) check() error {
+	if c != nil && c.Failures == nil {
+		return fault.Errorf(fault.Corrupt, "the canary's comparison lacks its failures")
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package retrain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/mlloop/mlloop/train/frame"
+)
+
+// drainTimeout is how long Run tries to store the last predictions.
+const drainTimeout = 10 * time.Second
+
+// Run steps the loop every Config.Interval, and as soon as a fit ends, and
+// delivers Config.Alerts beside the steps, until ctx is done; then it makes what
+// was answered durable and returns nil. A retraining that is under way goes on
+// at the next start. A failed step is reported (see Status) and tried again; Run
+// gives up only when the stores or the server are closed, and returns that error.
+func (l *Loop) Run(ctx context.Context) error {
+	beside, stop := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { l.runDelivery(beside) })
+	err := l.runSteps(beside)
+	stop()
+	work.Wait()
+	if err != nil {
+		return err
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	return l.server.Flush(drain)
+}
+
+func (l *Loop) runSteps(ctx context.Context) error {
+	ticker := time.NewTicker(l.config.Interval)
+	defer ticker.Stop()
+	for {
+		err := l.Step(ctx, l.config.Now())
+		switch {
+		case err == nil || ctx.Err() != nil:
+		case errors.Is(err, ErrClosed):
+			return err
+		default:
+			l.config.Logger.ErrorContext(ctx, "step failed; it is tried again", "model", l.config.Model, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		case <-l.poke:
+		}
+	}
+}
+
+// pokeAfter makes Run step once the workflow has ended.
+func (l *Loop) pokeAfter(id string) {
+	ctx := context.Background() // the engine's Close ends the wait
+	go func() {
+		if _, err := l.config.Stores.Engine.Wait(ctx, id); err != nil {
+			return
+		}
+		select {
+		case l.poke <- struct{}{}:
+		default:
+		}
+	}()
+}
+
+// Settle waits for what the loop has under way beside its steps: the fit and
+// the shadow's answers, each no longer than its own deadline. The next Step then
+// sees their results, so that a replay depends on its own times alone.
+func (l *Loop) Settle(ctx context.Context) error {
+	var fitting string
+	err := l.alone(ctx, "settle", func(ctx context.Context) error {
+		if err := l.open(ctx); err != nil {
+			return err
+		}
+		if a := l.memory.Attempt; a != nil && a.Retraining.Stage == Fitting && !a.FitStartedAt.IsZero() {
+			fitting = a.fitID()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if fitting != "" {
+		if _, err := l.config.Stores.Engine.Wait(ctx, fitting); err != nil && !errors.Is(err, ErrNotFound) {
+			return fmt.Errorf("retrain: settle %s: fit: %w", l.config.Model, err)
+		}
+	}
+	if err := l.server.Drain(ctx); err != nil {
+		return fmt.Errorf("retrain: settle %s: %w", l.config.Model, err)
+	}
+	return nil
+}
+
+// FitFirst fits the first champion on the history, whose labels are all known,
+// and serves it; it returns when that is done. When there is a champion it does
+// nothing. Without it, the loop fits its first champion on what Data yields.
+// When a FitFirst was cut off, call it again in the next life: the history is
+// not stored. Errors: the fit's own.
+func (l *Loop) FitFirst(ctx context.Context, now time.Time, history *frame.Table) error {
+	l.history.Store(history)
+	now = timestamp(now)
+	return l.alone(ctx, "first fit of", func(ctx context.Context) error {
+		if err := l.open(ctx); err != nil {
+			return err
+		}
+		champion, err := l.align(ctx, now)
+		if err != nil || champion != 0 {
+			return err
+		}
+		return l.fitFirst(ctx, now)
+	})
+}
+
+// fitFirst begins or takes up the first fit, waits for it and promotes it.
+func (l *Loop) fitFirst(ctx context.Context, now time.Time) error {
+	if err := l.finishPending(ctx); err != nil {
+		return err
+	}
+	if l.memory.Attempt == nil {
+		if err := l.begin(ctx, now, 0, []Cause{{Trigger: triggerFirst, Detail: "there is no champion"}}); err != nil {
+			return err
+		}
+	}
+	a := l.memory.Attempt
+	a.FitAfter = time.Time{}
+	if err := l.startFit(ctx, now); err != nil {
+		return err
+	}
+	result, err := l.config.Stores.Engine.Wait(ctx, a.fitID())
+	if err != nil {
+		return err
+	}
+	if err := l.advance(ctx, now, 0); err != nil {
+		return err
+	}
+	if l.memory.Attempt != nil || result.Err != nil {
+		return fmt.Errorf("the first fit failed: %w", result.Err)
+	}
+	return l.putState(ctx)
+}

@@ -1,0 +1,286 @@
+package retrain
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/mlloop/mlloop/registry"
+	"github.com/mlloop/mlloop/retrain/judge"
+	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/train/frame"
+	"github.com/mlloop/mlloop/train/metric"
+)
+
+// maxPairs bounds the rows that a shadow is compared on: the latest ones.
+const maxPairs = 50_000
+
+// shadowWatch gathers the labelled rows that both the champion and the shadow
+// answered. It is read again from the log after a restart. Nil watches nothing.
+type shadowWatch struct {
+	retraining           string // ID
+	since                time.Time
+	champion, challenger int64 // versions
+	classes              []frame.Value
+	own, theirs          []frame.Value // classes of the challenger and of the champion
+	rows                 map[rowKey]*pair
+	paired               int // rows with a label and both answers
+	answered             int // rows that the shadow answered
+	failed               int // and that it could not
+}
+
+// pair is one row with what both said about it.
+type pair struct {
+	at                   time.Time
+	label                frame.Value // null: not known yet
+	champion, challenger []float64   // scores; nil: not asked, or not labelled yet
+}
+
+func (p *pair) complete() bool {
+	return !p.label.IsNull() && p.champion != nil && p.challenger != nil
+}
+
+// see takes a logged row: the shadow's answer may come after the label.
+func (w *shadowWatch) see(p serve.Prediction) {
+	if w == nil || p.Variant != serve.Shadow || p.Version != w.challenger || p.Time.Before(w.since) {
+		return
+	}
+	if !p.Status.OK() {
+		w.failed++
+		return
+	}
+	w.answered++
+	if row := w.rows[rowKey{p.ID, p.Index}]; row != nil && row.challenger == nil && len(p.Scores()) == len(w.own) {
+		row.challenger = p.Scores()
+		w.count(row)
+	}
+}
+
+func (w *shadowWatch) count(row *pair) {
+	if row.complete() {
+		w.paired++
+	}
+}
+
+// label takes a label with one of the answers to its row.
+func (w *shadowWatch) label(p serve.LabelledPrediction) {
+	if w == nil || p.Time.Before(w.since) || !p.Status.OK() || !isAboutLabel(p.Truth) || classIndex(w.classes, p.Truth.Value) < 0 {
+		return
+	}
+	key := rowKey{p.ID, p.Index}
+	row := w.rows[key]
+	if row == nil {
+		if len(w.rows) >= maxPairs {
+			w.forgetOldest()
+		}
+		row = &pair{at: p.Time}
+		w.rows[key] = row
+	}
+	complete := row.complete()
+	row.label = p.Truth.Value
+	switch scores := p.Scores(); {
+	case p.Variant == serve.Shadow && p.Version == w.challenger && len(scores) == len(w.own):
+		row.challenger = scores
+	case p.Variant == serve.Primary && p.Version == w.champion && len(scores) == len(w.theirs):
+		row.champion = scores
+	}
+	if !complete {
+		w.count(row)
+	}
+}
+
+// forgetOldest drops the older half of the rows.
+func (w *shadowWatch) forgetOldest() {
+	for _, key := range w.inOrder()[:len(w.rows)/2] {
+		if w.rows[key].complete() {
+			w.paired--
+		}
+		delete(w.rows, key)
+	}
+}
+
+func (w *shadowWatch) inOrder() []rowKey {
+	keys := make([]rowKey, 0, len(w.rows))
+	for key := range w.rows {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b rowKey) int {
+		return cmp.Or(w.rows[a].at.Compare(w.rows[b].at), cmp.Compare(a.id, b.id), cmp.Compare(a.index, b.index))
+	})
+	return keys
+}
+
+// scores returns both sides' scores of the paired rows, in the order of time.
+func (w *shadowWatch) scores() (champion, challenger metric.Scores) {
+	theirs, own := asked{classes: w.theirs}, asked{classes: w.own}
+	for _, key := range w.inOrder() {
+		if row := w.rows[key]; row.complete() {
+			theirs.rows = append(theirs.rows, scored{row.label, row.champion})
+			own.rows = append(own.rows, scored{row.label, row.challenger})
+		}
+	}
+	return scoresOfBoth(w.classes, theirs, own)
+}
+
+// prepareRollout makes what watches the stage of the retraining under way, and
+// reads again what an earlier life had gathered.
+func (l *Loop) prepareRollout(ctx context.Context) error {
+	w, a := l.watcher, l.memory.Attempt
+	if a == nil || a.Retraining.Stage != Shadowing {
+		w.shadow = nil
+	}
+	if a == nil || a.Retraining.Stage != Canarying {
+		w.canary = nil
+	}
+	if a == nil {
+		return nil
+	}
+	r := a.Retraining
+	switch {
+	case r.Stage == Shadowing && (w.shadow == nil || w.shadow.retraining != r.ID):
+		return l.newShadowWatch(ctx, a)
+	case r.Stage == Canarying && (w.canary == nil || w.canary.Retraining != r.ID):
+		return l.newCanaryWatch(ctx, a)
+	case r.Stage == Canarying && w.canary.own == nil:
+		return l.addClasses(ctx, w.canary, r)
+	}
+	return nil
+}
+
+func (l *Loop) newShadowWatch(ctx context.Context, a *attempt) error {
+	r := a.Retraining
+	own, err := l.classesOfVersion(ctx, r.Version)
+	if err != nil {
+		return fmt.Errorf("version %d: %w", r.Version, err)
+	}
+	s := &shadowWatch{
+		retraining: r.ID, since: r.StageSince, champion: r.Champion, challenger: r.Version,
+		classes: allClasses(l.watcher.classes, own), own: own, theirs: l.watcher.classes, rows: make(map[rowKey]*pair),
+	}
+	if err := l.eachLabel(ctx, a.LabelSeq, s.label); err != nil {
+		return err
+	}
+	if err := l.askAgain(ctx, a, s); err != nil {
+		return err
+	}
+	l.watcher.shadow = s
+	return nil
+}
+
+// askAgain has the shadow asked about logged rows of its stage that it has no
+// answer to: those that waited for it when the last life ended.
+func (l *Loop) askAgain(ctx context.Context, a *attempt, s *shadowWatch) error {
+	missing := make(map[rowKey]serve.Prediction)
+	after, to := a.PredictionSeq, l.watcher.checkpoint.PredictionSeq
+	for after < math.MaxInt64 {
+		page, err := l.config.Stores.Serve.Predictions(ctx, serve.PredictionQuery{Model: l.config.Model, After: after})
+		if err != nil || len(page) == 0 {
+			break
+		}
+		for _, p := range page {
+			after = p.Seq
+			key := rowKey{p.ID, p.Index}
+			switch {
+			case p.Variant == serve.Shadow:
+				if p.Seq <= to {
+					s.see(p)
+				}
+				delete(missing, key)
+			case watched(p) && !p.Time.Before(s.since):
+				missing[key] = p
+			}
+		}
+		if len(missing) > maxAskAgain {
+			clear(missing) // a sampled shadow: what is missing was never asked
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	rows := make([]serve.Prediction, 0, len(missing))
+	for _, p := range missing {
+		rows = append(rows, p)
+	}
+	slices.SortFunc(rows, func(a, b serve.Prediction) int { return cmp.Compare(a.Seq, b.Seq) })
+	if err := l.server.AskShadow(ctx, l.config.Model, rows); err != nil {
+		return err
+	}
+	return l.server.Drain(ctx)
+}
+
+// maxAskAgain bounds the rows that a shadow is asked about again.
+const maxAskAgain = 1000
+
+func (l *Loop) classesOfVersion(ctx context.Context, version int64) ([]frame.Value, error) {
+	b, _, err := l.registry(time.Time{}).Load(ctx, registry.VersionRef(l.config.Model, version))
+	if err != nil {
+		return nil, err
+	}
+	p, err := l.load(b)
+	if err != nil {
+		return nil, err
+	}
+	defer closePredictor(p)
+	return classesOf(p)
+}
+
+// judgeShadow compares the challenger with the champion on the live rows that
+// both answered and whose labels are known. It looks when the stage's time is
+// over and enough have come, then each time as many again, and once at the end
+// of its patience: each look takes a part of the level, so that looking often
+// lets no worse challenger through.
+func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdue bool, err error) {
+	a, w := l.memory.Attempt, l.watcher
+	rollout := l.config.Rollout
+	if w == nil || w.shadow == nil || now.Before(a.Retraining.StageSince.Add(rollout.Shadow)) {
+		return nil, false, nil
+	}
+	s := w.shadow
+	overdue = !now.Before(a.Retraining.StageSince.Add(l.patience(rollout.Shadow)))
+	wanted := l.minLabels() << min(a.Looks, 20)
+	if s.paired < wanted && !overdue {
+		return nil, false, nil
+	}
+	verdict := Verdict{Gate: fmt.Sprintf("shadow: non-inferior: %s by %g %%", rollout.Metric, 100*rollout.Margin), Metric: rollout.Metric, Outcome: Undetermined, N: s.paired, Needed: wanted}
+	if s.paired < l.minLabels() {
+		verdict.Reason = fmt.Sprintf("%d live rows were answered by both and labelled, %d are wanted: the shadow answered %d and failed on %d", s.paired, l.minLabels(), s.answered, s.failed)
+		return &verdict, overdue, nil
+	}
+	alpha := shadowAlpha / math.Pow(2, float64(a.Looks+1))
+	a.Looks++
+	champion, challenger := s.scores()
+	margin, err := judge.Relative(rollout.Metric, champion, rollout.Margin)
+	if err == nil {
+		var j judge.Judgement
+		if j, err = judge.NonInferior(rollout.Metric, challenger, champion, margin, &judge.Options{Alpha: alpha}); err == nil {
+			verdict = verdictOf(verdict.Gate, j)
+		}
+	}
+	if err != nil && errors.Is(err, ErrInvalid) { // such as an AUC of one class
+		verdict.Reason, err = err.Error(), nil
+	}
+	if verdict.Outcome == Undetermined {
+		verdict.Reason += fmt.Sprintf(" (Rollout.Inconclusive: %s)", rollout.Inconclusive)
+	}
+	return &verdict, overdue, err
+}
+
+// shadowAlpha is the level of all looks at a shadow together.
+const shadowAlpha = 0.05
+
+// patience is how long a stage of the planned time waits for its labels.
+func (l *Loop) patience(planned time.Duration) time.Duration {
+	return time.Duration(l.config.Rollout.Patience * float64(planned+l.config.LabelDelay))
+}
+
+// minLabels is how many labelled rows a rollout is judged on at least.
+func (l *Loop) minLabels() int {
+	if n := l.config.Rollout.MinLabels; n > 0 {
+		return n
+	}
+	return leastLabels
+}
