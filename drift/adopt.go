@@ -16,7 +16,7 @@ func (m *Monitor) Adopt(alerts []Alert) []Alert {
 	var taken []Alert
 	for _, a := range alerts {
 		if a.Source == FeatureDrift && a.Firing() && m.inputs.knows(a) {
-			m.open = append(m.open, &episode{Alert: a.clone()})
+			m.open = append(m.open, &episode{Alert: a.clone(), Looks: m.opts.looks()})
 			taken = append(taken, a.clone())
 		}
 	}

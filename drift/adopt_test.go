@@ -23,9 +23,10 @@ func TestAdopt(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	first := newMonitor(1)
 	var fired []drift.Alert
+	told := news{}
 	for i := range 1000 {
-		first.ObservePrediction(now, "", adoptRow(9), frame.Value{}, nil)
-		fired = append(fired, first.Check(now.Add(time.Duration(i)*time.Minute))...)
+		first.Observe(answeredBy(1, now.Add(time.Duration(i)*time.Minute), adoptRow(9)))
+		fired = append(fired, told.of(first.Check(now))...)
 	}
 	require.Len(t, fired, 1)
 
@@ -40,8 +41,8 @@ func TestAdopt(t *testing.T) {
 	restored := newMonitor(2)
 	require.NoError(t, restored.UnmarshalBinary(state))
 	for i := range 1000 {
-		restored.ObservePrediction(now, "", adoptRow(9), frame.Value{}, nil)
-		require.Empty(t, restored.Check(now.Add(time.Duration(i)*time.Hour)), "the same drift fires once")
+		restored.Observe(answeredBy(2, now.Add(time.Duration(i)*time.Hour), adoptRow(9)))
+		require.Empty(t, told.of(restored.Check(now)), "the same drift fires once")
 	}
 	require.Equal(t, fired[0].ID, restored.Alerts()[0].ID)
 }
@@ -61,4 +62,10 @@ func adoptReference(t *testing.T) *profile.Profile {
 	p, err := profile.New(table, []string{"x"}, nil)
 	require.NoError(t, err)
 	return p
+}
+
+func answeredBy(version int64, at time.Time, row frame.Row) frame.Observation {
+	o := answered(at, row)
+	o.Version = version
+	return o
 }

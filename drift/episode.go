@@ -12,6 +12,9 @@ import (
 type episode struct {
 	Alert Alert `json:"alert"`
 	Quiet int   `json:"quiet"` // comparisons in a row without drift
+	// Looks counts comparisons since it fired, until a window has passed: from
+	// then on the window holds nothing from before.
+	Looks int `json:"looks"`
 }
 
 func (a Alert) clone() Alert {
@@ -58,6 +61,26 @@ func (m *Monitor) resolve(e *episode, now time.Time, reason string) {
 // worseStep is by what share an alert has to worsen to be stored anew.
 const worseStep = 0.1
 
+// worsen notes how far an alert goes now. Until a window has passed since it
+// fired, that is how far it went from the start.
+func (m *Monitor) worsen(e *episode, excess float64) {
+	settled := e.Looks >= m.opts.looks()
+	if !settled {
+		e.Looks++
+	}
+	if excess <= 0 || excess < (1+worseStep)*e.Alert.Worst {
+		return
+	}
+	e.Alert.Worst = excess
+	if !settled {
+		e.Alert.Magnitude = excess
+	}
+	m.note(e)
+}
+
+// looks is how many comparisons there are in a window of rows.
+func (o Options) looks() int { return (o.Window + o.Every - 1) / o.Every }
+
 // settle counts a quiet or a loud comparison of every firing alert of the
 // source, notes how far it has gone, and resolves those that have been quiet
 // for long enough. It reports whether any resolved.
@@ -67,10 +90,7 @@ func (m *Monitor) settle(now time.Time, source, reason string, look func(Alert) 
 			return false
 		}
 		quiet, excess := look(e.Alert)
-		if excess >= (1+worseStep)*e.Alert.Worst && excess > 0 {
-			e.Alert.Worst = excess
-			m.note(e)
-		}
+		m.worsen(e, excess)
 		if !quiet {
 			e.Quiet = 0
 			return false

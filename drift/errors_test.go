@@ -30,17 +30,18 @@ func observe(m *drift.Monitor, err bool) {
 	if err {
 		output = 0
 	}
-	m.ObserveLabel(time.Time{}, "", frame.IntValue(output), frame.IntValue(1))
+	m.Observe(labelled(time.Time{}, frame.IntValue(output), frame.IntValue(1)))
 }
 
 func TestErrorsThatRiseFireAndResolve(t *testing.T) {
 	m := newMonitor(t, drift.Config{}, nil)
 	rng := rand.New(rand.NewPCG(1, 1))
+	told := news{}
 	run := func(rows int, rate float64) []drift.Alert {
 		next, changed := wrong(rng, rate, 0), []drift.Alert(nil)
 		for i := range rows {
 			observe(m, next())
-			changed = append(changed, m.Check(time.Unix(int64(i), 0))...)
+			changed = append(changed, told.of(m.Check(time.Unix(int64(i), 0)))...)
 		}
 		return changed
 	}
@@ -80,7 +81,7 @@ func TestHeldOutErrorsSpareTheWarmUp(t *testing.T) {
 		}
 		held = append(held, x)
 	}
-	cold, warm := newMonitor(t, drift.Config{}, nil), newMonitor(t, drift.Config{Errors: held}, nil)
+	cold, warm := newMonitor(t, drift.Config{}, nil), newMonitor(t, drift.Config{Usual: drift.NewBaseline(held)}, nil)
 	next = wrong(rng, 0.3, 0)
 	for range 400 {
 		err := next()
@@ -135,16 +136,16 @@ func TestErrorOfAnAnswer(t *testing.T) {
 		"a number near the truth":     {f(2), f(2.001), false},
 		"a number far from the truth": {f(2), f(9), true},
 		"a float and an integer":      {f(2), i(2), false},
-		"no label":                    {i(1), null, false},
+		"no output":                   {null, i(1), false},
 		"no number":                   {f(math.NaN()), f(1), false},
 		"infinite":                    {f(math.Inf(1)), f(1), false},
 		"absurd":                      {f(1e200), f(1), false},
 	} {
 		held := make([]float64, 500)
 		held[0], held[100] = 0.01, 0.01 // all but perfect until now
-		m := newMonitor(t, drift.Config{Errors: held}, nil)
+		m := newMonitor(t, drift.Config{Usual: drift.NewBaseline(held)}, nil)
 		for range 300 {
-			m.ObserveLabel(time.Time{}, "", c.output, c.label)
+			m.Observe(labelled(time.Time{}, c.output, c.label))
 		}
 		require.Equal(t, c.rises, len(m.Check(time.Unix(0, 0))) > 0, name)
 	}

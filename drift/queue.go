@@ -104,7 +104,7 @@ func (d digest) text(s string) digest {
 // key is the digest, but for 0.
 func (d digest) key() uint64 { return max(uint64(d), 1) }
 
-// blockEvents is how many events share one allocation of the queue.
+// blockEvents is how many events share one allocation of a queue that grows.
 const blockEvents = 512
 
 // queue holds events in order, at most size. It is safe for concurrent use; its
@@ -126,7 +126,7 @@ func (q *queue) put(e event) bool {
 	}
 	last := len(q.blocks) - 1
 	if last < 0 || len(q.blocks[last]) == cap(q.blocks[last]) {
-		q.blocks = append(q.blocks, make([]event, 0, blockEvents))
+		q.blocks = append(q.blocks, make([]event, 0, min(blockEvents, max(8, q.n))))
 		last++
 	}
 	q.blocks[last] = append(q.blocks[last], e)

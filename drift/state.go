@@ -140,7 +140,7 @@ func (m *Monitor) decodeParts(s monitorState) (parts, error) {
 		p.repeats.add(key)
 	}
 	for _, e := range s.Open {
-		if e == nil || e.Alert.Model != m.model || !e.Alert.Firing() || e.Quiet < 0 { // its version may be that of the monitor it was adopted from
+		if e == nil || e.Alert.Model != m.model || !e.Alert.Firing() || e.Quiet < 0 || e.Looks < 0 { // its version may be that of the monitor it was adopted from
 			return p, corrupt("an alert is not one of the model's that is firing")
 		}
 	}

@@ -31,7 +31,7 @@ func TestRestoredMonitorGoesOnAsIfNothingHappened(t *testing.T) {
 				s.constant = 9
 			}
 			now := time.UnixMilli(int64(i))
-			m.ObservePrediction(now, "", s.row(), drift0, nil)
+			m.Observe(answered(now, s.row()))
 			observe(m, errs.Float64() < rate)
 			if i%7 == 0 {
 				alerts = append(alerts, m.Check(now)...)
@@ -55,7 +55,7 @@ func TestRestoredMonitorGoesOnAsIfNothingHappened(t *testing.T) {
 }
 
 func savedState(t testing.TB) []byte {
-	m, s, c := newMonitor(t, drift.Config{}, &drift.Options{WarmUp: 100}), newSource(5), clock{}
+	m, s, c := newMonitor(t, drift.Config{}, &drift.Options{WarmUp: 100}), newSource(5), clock{news: news{}}
 	for range 300 {
 		observe(m, s.rng.IntN(4) == 0)
 	}
@@ -118,7 +118,7 @@ func tinyMonitor(t testing.TB) *drift.Monitor {
 	require.NoError(t, err)
 	p, err := profile.New(table, nil, &profile.Options{Window: 5})
 	require.NoError(t, err)
-	m, err := drift.New(drift.Config{Model: "m", Version: 1, Reference: p}, &drift.Options{WarmUp: 30})
+	m, err := drift.New(drift.Config{Model: "m", Version: 3, Reference: p}, &drift.Options{WarmUp: 30})
 	require.NoError(t, err)
 	return m
 }
@@ -140,7 +140,7 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 		for i := range 50 {
 			observe(m, true)
-			m.ObservePrediction(time.Time{}, "", newSource(1).row(), drift0, nil)
+			m.Observe(answered(time.Time{}, newSource(1).row()))
 			m.Check(time.UnixMilli(int64(i)))
 		}
 		again, err := m.MarshalBinary()

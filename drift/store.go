@@ -51,11 +51,14 @@ type Alert struct {
 	Source   string          `json:"source"`  // FeatureDrift or ErrorDrift
 	Severity Severity        `json:"severity"`
 	Columns  []ColumnFinding `json:"columns"` // at firing, worst first
-	// Magnitude is how far it went at firing: the largest Value over Threshold of
-	// its columns; of errors, the rise of the mean against the one tolerated.
+	// Magnitude is how far it went: the largest Value over Threshold of its
+	// columns; of errors, the rise of the mean against the one tolerated. An alert
+	// fires before its window is full of what it is about: until a whole window of
+	// rows has passed since, Magnitude and Worst rise together.
 	Magnitude float64 `json:"magnitude"`
-	// Worst is the largest magnitude since then. It follows in steps of at least a
-	// tenth, each of which is a change of the alert.
+	// Worst is the largest magnitude up to now: Worst/Magnitude says by what factor
+	// it has worsened. Both follow in steps of at least a tenth, each of which is a
+	// change of the alert.
 	Worst      float64   `json:"worst"`
 	FiredAt    time.Time `json:"fired_at"`
 	ResolvedAt time.Time `json:"resolved_at"` // zero while firing
