@@ -185,6 +185,52 @@ func TestAnEpisodeFiresOnceAndResolvesOnce(t *testing.T) {
 	require.NotEqual(t, fired[0].ID, again[0].ID, "a new episode")
 }
 
+// An alert is told of again when it worsens by a tenth: at first as its window
+// fills, which is its magnitude, and then against that.
+func TestAnAlertThatWorsensIsToldOfAgain(t *testing.T) {
+	m, s := newMonitor(t, drift.Config{}, nil), newSource(2)
+	run := func(rows int) []drift.Alert {
+		var out []drift.Alert
+		for range rows {
+			m.Observe(answered(time.Unix(1, 0), s.row()))
+			out = append(out, m.Check(time.Unix(1, 0))...)
+		}
+		return out
+	}
+	s.shiftA = 1
+	first := run(1000)
+	require.NotEmpty(t, first)
+	last := first[0].Worst
+	require.InDelta(t, first[0].Columns[0].Value/first[0].Columns[0].Threshold, last, 1e-9)
+	for _, a := range first[1:] {
+		require.Equal(t, first[0].ID, a.ID)
+		require.GreaterOrEqual(t, a.Worst, 1.1*last)
+		last = a.Worst
+	}
+	require.InDelta(t, first[len(first)-1].Magnitude, last, 0.3*last)
+	calm := m.Alerts()[0]
+	run(1000)
+	steady := m.Alerts()[0]
+	require.Equal(t, calm.Magnitude, steady.Magnitude, "the window was full")
+	require.Less(t, steady.Worst/steady.Magnitude, 1.5, "chance adds a little")
+	last = steady.Worst
+
+	s.shiftA = 3
+	worse := run(1000)
+	require.NotEmpty(t, worse)
+	for _, a := range worse {
+		require.Equal(t, calm.ID, a.ID)
+		require.True(t, a.Firing())
+		require.Equal(t, calm.Magnitude, a.Magnitude)
+		require.GreaterOrEqual(t, a.Worst, 1.1*last)
+		last = a.Worst
+	}
+	require.Greater(t, last/calm.Magnitude, 2.0)
+	s.shiftA = 1
+	require.Empty(t, run(1000), "it never gets better, until it resolves")
+	require.Equal(t, last, m.Alerts()[0].Worst)
+}
+
 func TestColumnsThatMoveTogetherShareAnAlertWorstFirst(t *testing.T) {
 	m, s, c := newMonitor(t, drift.Config{}, nil), newSource(2), clock{news: news{}}
 	s.shiftA, s.shiftB = 4, 6
