@@ -1,6 +1,8 @@
 package drift
 
 import (
+	"slices"
+
 	"github.com/mlloop/mlloop/drift/driftconcept"
 	"github.com/mlloop/mlloop/internal/fault"
 )
@@ -37,6 +39,11 @@ func (s errorState) decode(usual Baseline, o Options) (errorWatch, error) {
 	w.rise, w.means = nil, nil
 	if len(s.Recent) > o.Window || s.Since < 0 || s.Block.Rows < 0 || s.Labels < 0 || s.Base.Rows < 0 {
 		return w, corrupt("%d latest errors for a window of %d", len(s.Recent), o.Window)
+	}
+	for _, e := range slices.Concat(s.Learning, s.Recent) {
+		if !usable(e.X) {
+			return w, corrupt("an error is %g", e.X)
+		}
 	}
 	for _, e := range s.Recent {
 		w.recent.add(e)

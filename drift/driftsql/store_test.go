@@ -98,6 +98,26 @@ func TestADatabaseOfANewerReleaseIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "run the newer mlloop")
 }
 
+// A loop's step asks for what is firing and for what is new: both are found by
+// an index, however many alerts there were.
+func TestAlertsAreFoundByAnIndex(t *testing.T) {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "app.db"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	require.NoError(t, driftsql.New(db, driftsql.SQLite, nil).Migrate(t.Context()))
+	for where, index := range map[string]string{
+		"":                         "mlloop_drift_alert_seq (model=? AND seq>?)",
+		" AND resolved_at IS NULL": "mlloop_drift_alert_firing (model=? AND seq>?)",
+	} {
+		var id, parent, unused int
+		var plan string
+		err := db.QueryRow(`EXPLAIN QUERY PLAN SELECT id FROM mlloop_drift_alert WHERE model = ? AND seq > ?`+where+` ORDER BY seq LIMIT ?`, "m", 5, 9).
+			Scan(&id, &parent, &unused, &plan)
+		require.NoError(t, err)
+		require.Contains(t, plan, index)
+	}
+}
+
 func TestMigrationsCanBeReviewed(t *testing.T) {
 	steps, err := driftsql.Migrations(&driftsql.Options{Prefix: "x_"})
 	require.NoError(t, err)
