@@ -1,6 +1,11 @@
 package drift
 
-import "math"
+import (
+	"math"
+	"slices"
+
+	"github.com/mlloop/mlloop/internal/fault"
+)
 
 // Baseline is the law of a model's usual errors.
 type Baseline struct {
@@ -18,9 +23,13 @@ type Baseline struct {
 // leastBlocks is how many block means an estimate of their variance needs.
 const leastBlocks = 10
 
-// NewBaseline learns the law from finite errors in the order of time. Equal
-// errors, none at all above all, are given the variance of half an error more.
+// NewBaseline learns the law from errors in the order of time, on rows that the
+// model was not fitted on: 0 or 1 a row for labels, absolute for numbers, or
+// what Options.Error says. Those that are NaN, infinite or beyond ±10¹⁰⁰ are
+// passed over. Equal errors, none at all above all, are given the variance of
+// half an error more.
 func NewBaseline(errors []float64) Baseline {
+	errors = slices.DeleteFunc(slices.Clone(errors), func(x float64) bool { return !usable(x) })
 	b := Baseline{Rows: len(errors), Inflation: 1}
 	if len(errors) == 0 {
 		return b
@@ -43,6 +52,45 @@ func NewBaseline(errors []float64) Baseline {
 	}
 	return b
 }
+
+// merge is the law of both samples' errors together, by the sums of their
+// moments (Pébay 2008). Blocks cannot be told from moments: the larger inflation
+// counts.
+func (b Baseline) merge(o Baseline) Baseline {
+	if b.Rows == 0 {
+		return o
+	}
+	if o.Rows == 0 {
+		return b
+	}
+	n := float64(b.Rows + o.Rows)
+	p, q := float64(b.Rows)/n, float64(o.Rows)/n
+	apart := o.Mean - b.Mean
+	return Baseline{
+		Rows: b.Rows + o.Rows, Mean: p*b.Mean + q*o.Mean,
+		Variance:  p*b.Variance + q*o.Variance + p*q*apart*apart,
+		Skew:      p*b.Skew + q*o.Skew + p*q*(p-q)*math.Pow(apart, 3) + 3*p*q*apart*(o.Variance-b.Variance),
+		Inflation: max(b.Inflation, o.Inflation),
+	}
+}
+
+// check adds what is wrong with a law that NewBaseline cannot have learned.
+func (b Baseline) check(problems *fault.Problems) {
+	if b.Rows < 0 {
+		problems.Addf("the usual errors are of %d rows", b.Rows)
+	}
+	if b.Rows <= 0 {
+		return
+	}
+	lambda := b.threshold(math.Sqrt(max(b.Variance, 0)), 1e6)
+	if !usable(b.Mean) || !(b.Variance > 0) || !(b.Inflation >= 1) || b.Inflation > maxInflation || !(lambda > 0) || math.IsInf(lambda, 0) {
+		problems.Addf("the usual errors have mean %g, variance %g, third cumulant %g, inflation %g: no errors have; learn them with NewBaseline",
+			b.Mean, b.Variance, b.Skew, b.Inflation)
+	}
+}
+
+// maxInflation is more than the blocks of any errors can give.
+const maxInflation = 1e9
 
 func meanVariance(xs []float64) (mean, variance float64) {
 	m2 := 0.0

@@ -10,15 +10,21 @@ import (
 	"github.com/mlloop/mlloop/train/frame"
 )
 
-var drift0 frame.Value
-
+// Once the memory of rows that were judged can be used again.
 func TestObservingDoesNotAllocate(t *testing.T) {
 	m, s := newMonitor(t, drift.Config{}, nil), newSource(3)
-	row := s.row()
-	require.Zero(t, testing.AllocsPerRun(1000, func() {
-		m.ObservePrediction(time.Time{}, "", row, drift0, nil)
-		observe(m, false)
-	}))
+	row, label := answered(time.Time{}, s.row()), labelled(time.Time{}, frame.IntValue(1), frame.IntValue(0))
+	row.ID, label.ID = "order", "order"
+	show := func() {
+		row.Index++
+		m.Observe(row)
+		m.Observe(label)
+	}
+	for range 2000 {
+		show()
+	}
+	m.Check(time.Unix(1, 0))
+	require.Zero(t, testing.AllocsPerRun(1000, show))
 }
 
 // Nanoseconds a row of four columns; the yardstick is appending each value to
@@ -36,8 +42,9 @@ func BenchmarkObserve(b *testing.B) {
 		m := newMonitor(b, drift.Config{}, nil)
 		for b.Loop() {
 			for _, r := range rows {
-				m.ObservePrediction(time.Time{}, "", r, drift0, nil)
+				m.Observe(answered(time.Time{}, r))
 			}
+			m.Check(time.Time{})
 		}
 		perRow(b)
 	})
@@ -45,7 +52,7 @@ func BenchmarkObserve(b *testing.B) {
 		m := newMonitor(b, drift.Config{}, nil)
 		for b.Loop() {
 			for _, r := range rows {
-				m.ObservePrediction(time.Time{}, "", r, drift0, nil)
+				m.Observe(answered(time.Time{}, r))
 				observe(m, false)
 				m.Check(time.Time{})
 			}

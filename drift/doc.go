@@ -4,19 +4,25 @@
 // it is back.
 //
 //	monitor, err := drift.New(drift.Config{Model: "churn", Version: 3, Reference: reference}, nil)
-//	monitor.ObservePrediction(time.Now(), id, features, output, scores) // at each answer
-//	monitor.ObserveLabel(time.Now(), id, output, label)                 // when the truth is known
-//	for _, alert := range monitor.Check(time.Now()) {                   // every now and then
+//	monitor.Observe(answer) // a frame.Observation at each answer
+//	monitor.Observe(label)  // and another when the truth is known
+//	for _, alert := range monitor.Check(time.Now()) { // every now and then
 //		fmt.Println(alert.Source, alert.Columns)
 //	}
 //
-// A Monitor is an observer of serve: it never blocks and never fails. Its
-// state can be saved and restored, and a Store keeps it with the alerts.
+// A Monitor is an observer of serve: it never blocks and never fails. Observe
+// puts events into a bounded queue; Check judges them row by row, so that it
+// does not matter how often it is called, as long as the queue does not run
+// full: Counts tells. The state can be saved and restored, and a Store keeps it
+// with the alerts.
+//
+// A model without a reference profile is watched from one that is learned from
+// its first rows. Unwatched names the columns that the monitor is blind to.
 //
 // # Input drift
 //
 // The monitor counts the latest rows over the bins of the reference profile
-// and every Options.Every rows compares them with it: PSI, the
+// and after every Options.Every rows compares them with it: PSI, the
 // Kolmogorov-Smirnov distance and the share of missing values of each column.
 // A statistic speaks when it is large enough to matter (Options.MinPSI and so
 // on) and is rejected at the level
@@ -34,8 +40,8 @@
 // # Error drift
 //
 // Errors are 0 or 1 for labels, absolute for numbers. Their usual mean μ and
-// standard deviation σ come from Config.Errors, or else from the first
-// Options.WarmUp labels. A Page-Hinkley detector tolerates a rise of
+// standard deviation σ come from Config.Usual, or else from the first
+// Options.WarmUp labels, or from both where Usual is of fewer. A Page-Hinkley detector tolerates a rise of
 // δ = Options.MinRise·σ. Its threshold λ follows from the wanted run length L
 // between false alarms (Siegmund 1985; simulation finds 1.05 to 1.25 times L):
 //
@@ -50,7 +56,8 @@
 // # How often, and how soon
 //
 // With default options, on 200 SEA streams of 40,000 rows each (drifttest.SEA;
-// the reference is 4,000 rows, the window 500, labels come at once):
+// the reference is 4,000 rows, the window 500, labels come at once, and Check is
+// called in bursts of up to 5,000 rows, as a loop does):
 //
 //	no change                        4 streams raise an alert
 //	error 10 % → 17 % (theta 8→9)    189 caught within 1,000 rows, half of them within 381

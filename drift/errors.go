@@ -2,6 +2,7 @@ package drift
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/mlloop/mlloop/drift/driftconcept"
@@ -20,15 +21,22 @@ const ErrorColumn = "error"
 // rise.
 type errorWatch struct {
 	opts     Options
-	learning []float64 // errors seen while the usual ones are not known
-	base     Baseline  // known once Rows is above zero
+	usual    Baseline        // what is known from elsewhere: of fewer than WarmUp rows
+	learning []labelledError // while the usual errors are not known
+	base     Baseline        // known once Rows is above zero
 	rise     *driftconcept.PageHinkley
 	since    int // errors since rise's sum was 0
 	means    *driftconcept.ADWIN
 	block    block
-	recent   recentMean
-	loud     *ColumnFinding // a rise that Check has not seen yet
-	labels   int            // since the last Check that looked
+	recent   recentErrors
+	loud     *ColumnFinding // a rise that no alert tells of yet
+	labels   int            // since the firing alert was last looked at
+}
+
+// labelledError is the error of the label with the key; 0: it has none.
+type labelledError struct {
+	Key uint64  `json:"key,omitempty"`
+	X   float64 `json:"x"`
 }
 
 // block gathers errors into means of as many as are needed to forget each other.
@@ -37,22 +45,30 @@ type block struct {
 	Rows int     `json:"rows"`
 }
 
-func newErrorWatch(o Options) errorWatch {
-	return errorWatch{opts: o, recent: newRecentMean(o.Window)}
+func newErrorWatch(o Options, usual Baseline) errorWatch {
+	w := errorWatch{opts: o, recent: recentErrors{size: o.Window}}
+	if usual.Rows < o.WarmUp {
+		w.usual = usual
+		return w
+	}
+	w.base = usual
+	w.restart()
+	return w
 }
 
 // usable reports whether sums of the cubes of x stay finite.
 func usable(x float64) bool { return math.Abs(x) <= 1e100 }
 
-// learn takes an error for the usual ones.
-func (w *errorWatch) learn(x float64) { w.learning = append(w.learning, x) }
-
 // begin starts the detectors once enough errors have been learned from.
 func (w *errorWatch) begin() {
-	if len(w.learning) < w.opts.WarmUp {
+	if w.usual.Rows+len(w.learning) < w.opts.WarmUp {
 		return
 	}
-	w.base = NewBaseline(w.learning)
+	xs := make([]float64, len(w.learning))
+	for i, e := range w.learning {
+		xs[i] = e.X
+	}
+	w.base = w.usual.merge(NewBaseline(xs))
 	w.learning = nil
 	w.restart()
 }
@@ -76,19 +92,38 @@ func (w *errorWatch) delta() float64 {
 
 func (w *errorWatch) blockRows() int { return max(1, int(math.Round(w.base.Inflation))) }
 
-func (w *errorWatch) observe(x float64) {
-	if !usable(x) {
-		return
-	}
+// observe takes the error of a label that was not counted before.
+func (w *errorWatch) observe(e labelledError) {
 	w.labels++
-	w.recent.add(x)
+	w.recent.add(e)
 	if w.base.Rows == 0 {
-		w.learn(x)
+		w.learning = append(w.learning, e)
 		w.begin()
 		return
 	}
-	w.observeRise(x)
-	w.observeMeans(x)
+	w.observeRise(e.X)
+	w.observeMeans(e.X)
+}
+
+// restate puts the error of a corrected label in the place of the one before;
+// one that is not usable only takes that out.
+func (w *errorWatch) restate(e labelledError) {
+	w.learning = restated(w.learning, e)
+	if latest := w.recent.inOrder(); len(latest) > 0 {
+		w.recent = recentErrors{size: w.recent.size, errors: restated(latest, e)}
+	}
+}
+
+func restated(errors []labelledError, e labelledError) []labelledError {
+	at := slices.IndexFunc(errors, func(o labelledError) bool { return e.Key != 0 && o.Key == e.Key })
+	switch {
+	case at < 0:
+	case usable(e.X):
+		errors[at] = e
+	default:
+		errors = slices.Delete(errors, at, at+1)
+	}
+	return errors
 }
 
 func (w *errorWatch) observeRise(x float64) {
@@ -116,7 +151,7 @@ func (w *errorWatch) observeMeans(x float64) {
 	}
 }
 
-// report keeps the first rise until Check sees it.
+// report keeps the first rise until an alert tells of it.
 func (w *errorWatch) report(detector string, mean float64) {
 	if w.loud == nil {
 		w.loud = &ColumnFinding{Column: ErrorColumn, Statistic: detector, Value: mean, Threshold: w.base.Mean + w.delta()}
@@ -127,59 +162,66 @@ func (w *errorWatch) report(detector string, mean float64) {
 // alert critical: Cohen's medium effect.
 const criticalRise = 0.5
 
-func (m *Monitor) checkErrors(now time.Time) []Alert {
+// checkErrors looks at the errors after a label.
+func (m *Monitor) checkErrors(now time.Time) {
 	w := &m.errors
 	if m.named(ErrorDrift, ErrorColumn) {
 		w.loud = nil
 		if w.labels < m.opts.Every {
-			return nil
+			return
 		}
 		w.labels = 0
-		changed := m.settle(now, ErrorDrift, "the error is back at its usual level", func(Alert) bool {
-			return w.recent.mean() <= w.base.Mean+w.delta()
+		resolved := m.settle(now, ErrorDrift, "the error is back at its usual level", func(Alert) (quiet bool, excess float64) {
+			excess = w.excess(w.recent.mean())
+			return excess <= 1, excess
 		})
-		if len(changed) > 0 {
+		if resolved {
 			w.restart()
 		}
-		return changed
+		return
 	}
 	if w.loud == nil {
-		return nil
+		return
 	}
 	severity := Warning
 	if w.loud.Value-w.base.Mean >= criticalRise*math.Sqrt(w.base.Variance) {
 		severity = Critical
 	}
-	alert := m.fire(now, ErrorDrift, severity, []ColumnFinding{*w.loud})
+	m.fire(now, ErrorDrift, severity, []ColumnFinding{*w.loud}, w.excess(w.loud.Value))
 	w.loud, w.labels = nil, 0
-	return []Alert{alert}
 }
 
-// recentMean is the mean of the latest errors.
-type recentMean struct {
-	values []float64 // a ring once full
-	next   int       // the oldest of a full ring
+// excess is the rise of the mean error against the one that is tolerated.
+func (w *errorWatch) excess(mean float64) float64 { return max(mean-w.base.Mean, 0) / w.delta() }
+
+// recentErrors are the latest errors.
+type recentErrors struct {
+	errors []labelledError // a ring once full
+	next   int             // the oldest of a full ring
 	size   int
 }
 
-func newRecentMean(size int) recentMean { return recentMean{size: size} }
-
-func (r *recentMean) add(x float64) {
-	if len(r.values) < r.size {
-		r.values = append(r.values, x)
+func (r *recentErrors) add(e labelledError) {
+	if len(r.errors) < r.size {
+		r.errors = append(r.errors, e)
 		return
 	}
-	r.values[r.next] = x
+	r.errors[r.next] = e
 	if r.next++; r.next == r.size {
 		r.next = 0
 	}
 }
 
+// inOrder is a copy of the errors, oldest first.
+func (r *recentErrors) inOrder() []labelledError {
+	return append(append([]labelledError(nil), r.errors[r.next:]...), r.errors[:r.next]...)
+}
+
 // mean adds up anew, so that no rounding gathers.
-func (r *recentMean) mean() float64 {
+func (r *recentErrors) mean() float64 {
 	sum := 0.0
-	for _, x := range r.values {
-		sum += x
+	for _, e := range r.errors {
+		sum += e.X
 	}
-	return sum / float64(max(len(r.values), 1))
+	return sum / float64(max(len(r.errors), 1))
 }

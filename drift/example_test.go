@@ -36,10 +36,10 @@ func ExampleMonitor() {
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	for i, row := range ages(1000, 55) { // the customers are older than they were
 		now := noon.Add(time.Duration(i) * time.Second)
-		monitor.ObservePrediction(now, "", row, frame.Value{}, nil)
-		for _, alert := range monitor.Check(now) {
-			fmt.Println(alert.Source, alert.ColumnNames(), alert.FiredAt.Format(time.TimeOnly))
-		}
+		monitor.Observe(frame.Observation{Model: "churn", Version: 3, Status: frame.Answered, Row: row, Time: now})
+	}
+	for _, alert := range monitor.Check(time.Now()) { // every now and then
+		fmt.Println(alert.Source, alert.ColumnNames(), alert.FiredAt.Format(time.TimeOnly))
 	}
 	// Output: feature_drift [age] 12:03:05
 }

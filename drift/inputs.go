@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/mlloop/mlloop/drift/driftstat"
-	"github.com/mlloop/mlloop/train/frame"
 	"github.com/mlloop/mlloop/train/profile"
 )
 
@@ -19,12 +18,15 @@ type inputWatch struct {
 	next      int        // oldest row of the ring, the next to be replaced
 	since     int        // rows since the last comparison
 	history   []uint64   // by column: bit i says whether it drifted i comparisons ago
+	arrived   []bool     // by column: whether a row had a value or an infinity in it
+	rows      int64      // folded so far
 }
 
-func newInputWatch(reference *profile.Profile, o Options) inputWatch {
+func newInputWatch(reference *profile.Profile) inputWatch {
 	w := inputWatch{reference: reference}
 	w.fill(reference.Tail())
 	w.history = make([]uint64, len(reference.Columns()))
+	w.arrived = make([]bool, len(reference.Columns()))
 	return w
 }
 
@@ -38,17 +40,24 @@ func (w *inputWatch) fill(rows [][]uint16) {
 	}
 }
 
-func (w *inputWatch) observe(row frame.Row) {
+// fold puts a row, as its bins, in the place of the window's oldest.
+func (w *inputWatch) fold(bins []uint16) {
 	slot := w.ring[w.next]
 	// The ring holds what the window counts: neither call can fail.
 	_ = w.window.RemoveBins(slot)
-	slot = w.reference.Bins(slot[:0], row)
+	slot = append(slot[:0], bins...)
 	_ = w.window.AddBins(slot)
 	w.ring[w.next] = slot
 	if w.next++; w.next == len(w.ring) {
 		w.next = 0
 	}
+	for i, c := range w.reference.Columns() {
+		if !w.arrived[i] {
+			w.arrived[i] = int(bins[i]) != len(c.Counts)-2 // the bin of missing values
+		}
+	}
 	w.since++
+	w.rows++
 }
 
 // columnState is what a comparison found of one column.
@@ -130,41 +139,47 @@ func (o Options) floor(statistic string) float64 {
 const criticalExcess = 2
 
 // checkInputs compares the window with the reference when it is time to.
-func (m *Monitor) checkInputs(now time.Time) []Alert {
+func (m *Monitor) checkInputs(now time.Time) {
 	w := &m.inputs
 	if w.since < m.opts.Every {
-		return nil
+		return
 	}
 	w.since = 0
 	states := w.compare(m.opts)
 	if states == nil {
-		return nil
+		return
 	}
 	var fresh []columnState
-	nowhere := map[string]bool{}
+	byName := make(map[string]columnState, len(m.open)) // of the columns that alerts name
 	for i, s := range states {
 		name := w.reference.Columns()[i].Name
-		nowhere[name] = s.nowhere
 		w.history[i] <<= 1
-		if !s.drifts {
+		if s.drifts {
+			w.history[i] |= 1
+		}
+		if m.named(FeatureDrift, name) {
+			byName[name] = s
 			continue
 		}
-		w.history[i] |= 1
 		recent := w.history[i] & (1<<m.opts.Of - 1)
-		if bits.OnesCount64(recent) >= m.opts.Hits && !m.named(FeatureDrift, name) {
+		if s.drifts && bits.OnesCount64(recent) >= m.opts.Hits {
 			fresh = append(fresh, s)
 		}
 	}
-	changed := m.settle(now, FeatureDrift, "the columns are back at the reference", func(a Alert) bool {
-		return !slices.ContainsFunc(a.Columns, func(c ColumnFinding) bool { return !nowhere[c.Column] })
+	m.settle(now, FeatureDrift, "the columns are back at the reference", func(a Alert) (quiet bool, excess float64) {
+		quiet = true
+		for _, c := range a.Columns {
+			s := byName[c.Column]
+			quiet, excess = quiet && s.nowhere, max(excess, s.excess)
+		}
+		return quiet, excess
 	})
 	if len(fresh) > 0 {
-		changed = append(changed, m.fireColumns(now, fresh))
+		m.fireColumns(now, fresh)
 	}
-	return changed
 }
 
-func (m *Monitor) fireColumns(now time.Time, fresh []columnState) Alert {
+func (m *Monitor) fireColumns(now time.Time, fresh []columnState) {
 	slices.SortStableFunc(fresh, func(a, b columnState) int {
 		if a.excess != b.excess {
 			if a.excess > b.excess {
@@ -182,5 +197,5 @@ func (m *Monitor) fireColumns(now time.Time, fresh []columnState) Alert {
 	for i, s := range fresh {
 		columns[i] = s.worst
 	}
-	return m.fire(now, FeatureDrift, severity, columns)
+	m.fire(now, FeatureDrift, severity, columns, fresh[0].excess)
 }

@@ -84,17 +84,48 @@ func newMonitor(t testing.TB, c drift.Config, opts *drift.Options) *drift.Monito
 	return m
 }
 
-// feed shows the monitor rows, checking after each, and returns what changed.
-// Row i is at second i of the test's clock.
-type clock struct{ rows int }
+// answered is a row that version 3 of the model m answered.
+func answered(at time.Time, row frame.Row) frame.Observation {
+	return frame.Observation{Model: "m", Version: 3, Status: frame.Answered, Row: row, Time: at}
+}
+
+var labelSchema = frame.Schema{{Name: "label"}}
+
+// labelled is the truth about an answer of version 3 of the model m.
+func labelled(at time.Time, output, label frame.Value) frame.Observation {
+	return frame.Observation{
+		Model: "m", Version: 3, Status: frame.Answered, Time: at, Label: label,
+		Outputs: frame.Row{Schema: labelSchema, Values: []frame.Value{output}},
+	}
+}
+
+// news leaves out the alerts that have only worsened.
+type news map[string]bool
+
+func (n news) of(changed []drift.Alert) (out []drift.Alert) {
+	for _, a := range changed {
+		if !n[a.ID] || !a.Firing() {
+			out = append(out, a)
+		}
+		n[a.ID] = true
+	}
+	return out
+}
+
+// feed shows the monitor rows, checking after each, and returns what fired or
+// resolved. Row i is at second i of the test's clock.
+type clock struct {
+	rows int
+	news news
+}
 
 func (c *clock) feed(m *drift.Monitor, s *source, rows int) []drift.Alert {
 	var changed []drift.Alert
 	for range rows {
 		c.rows++
 		now := time.Unix(int64(c.rows), 0)
-		m.ObservePrediction(now, "", s.row(), frame.Value{}, nil)
-		changed = append(changed, m.Check(now)...)
+		m.Observe(answered(now, s.row()))
+		changed = append(changed, c.news.of(m.Check(now))...)
 	}
 	return changed
 }
@@ -116,7 +147,7 @@ func TestEveryKindOfInputDriftNamesItsColumn(t *testing.T) {
 		"the constant is no more": {func(s *source) { s.constant = math.NaN() }, "constant", profile.Missing},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, s, c2 := newMonitor(t, drift.Config{}, nil), newSource(2), clock{}
+			m, s, c2 := newMonitor(t, drift.Config{}, nil), newSource(2), clock{news: news{}}
 			require.Empty(t, c2.feed(m, s, 2000), "before the change")
 			c.change(s)
 			changed := c2.feed(m, s, 400)
@@ -130,13 +161,13 @@ func TestEveryKindOfInputDriftNamesItsColumn(t *testing.T) {
 			require.GreaterOrEqual(t, a.Columns[0].Value, a.Columns[0].Threshold)
 			require.Less(t, a.Columns[0].PValue, 1e-3)
 			require.True(t, a.Firing())
-			require.Equal(t, changed, m.Alerts())
+			require.Equal(t, a.ID, m.Alerts()[0].ID)
 		})
 	}
 }
 
 func TestAnEpisodeFiresOnceAndResolvesOnce(t *testing.T) {
-	m, s, c := newMonitor(t, drift.Config{}, nil), newSource(2), clock{}
+	m, s, c := newMonitor(t, drift.Config{}, nil), newSource(2), clock{news: news{}}
 	s.shiftA = 2
 	fired := c.feed(m, s, 3000)
 	require.Len(t, fired, 1, "however long it lasts")
@@ -154,8 +185,54 @@ func TestAnEpisodeFiresOnceAndResolvesOnce(t *testing.T) {
 	require.NotEqual(t, fired[0].ID, again[0].ID, "a new episode")
 }
 
+// An alert is told of again when it worsens by a tenth: at first as its window
+// fills, which is its magnitude, and then against that.
+func TestAnAlertThatWorsensIsToldOfAgain(t *testing.T) {
+	m, s := newMonitor(t, drift.Config{}, nil), newSource(2)
+	run := func(rows int) []drift.Alert {
+		var out []drift.Alert
+		for range rows {
+			m.Observe(answered(time.Unix(1, 0), s.row()))
+			out = append(out, m.Check(time.Unix(1, 0))...)
+		}
+		return out
+	}
+	s.shiftA = 1
+	first := run(1000)
+	require.NotEmpty(t, first)
+	last := first[0].Worst
+	require.InDelta(t, first[0].Columns[0].Value/first[0].Columns[0].Threshold, last, 1e-9)
+	for _, a := range first[1:] {
+		require.Equal(t, first[0].ID, a.ID)
+		require.GreaterOrEqual(t, a.Worst, 1.1*last)
+		last = a.Worst
+	}
+	require.InDelta(t, first[len(first)-1].Magnitude, last, 0.3*last)
+	calm := m.Alerts()[0]
+	run(1000)
+	steady := m.Alerts()[0]
+	require.Equal(t, calm.Magnitude, steady.Magnitude, "the window was full")
+	require.Less(t, steady.Worst/steady.Magnitude, 1.5, "chance adds a little")
+	last = steady.Worst
+
+	s.shiftA = 3
+	worse := run(1000)
+	require.NotEmpty(t, worse)
+	for _, a := range worse {
+		require.Equal(t, calm.ID, a.ID)
+		require.True(t, a.Firing())
+		require.Equal(t, calm.Magnitude, a.Magnitude)
+		require.GreaterOrEqual(t, a.Worst, 1.1*last)
+		last = a.Worst
+	}
+	require.Greater(t, last/calm.Magnitude, 2.0)
+	s.shiftA = 1
+	require.Empty(t, run(1000), "it never gets better, until it resolves")
+	require.Equal(t, last, m.Alerts()[0].Worst)
+}
+
 func TestColumnsThatMoveTogetherShareAnAlertWorstFirst(t *testing.T) {
-	m, s, c := newMonitor(t, drift.Config{}, nil), newSource(2), clock{}
+	m, s, c := newMonitor(t, drift.Config{}, nil), newSource(2), clock{news: news{}}
 	s.shiftA, s.shiftB = 4, 6
 	changed := c.feed(m, s, 400)
 	require.Len(t, changed, 1)
@@ -166,7 +243,7 @@ func TestColumnsThatMoveTogetherShareAnAlertWorstFirst(t *testing.T) {
 }
 
 func TestAColumnThatFollowsGetsItsOwnAlert(t *testing.T) {
-	m, s, c := newMonitor(t, drift.Config{}, nil), newSource(2), clock{}
+	m, s, c := newMonitor(t, drift.Config{}, nil), newSource(2), clock{news: news{}}
 	s.shiftA = 2
 	require.Equal(t, []string{"a"}, c.feed(m, s, 1000)[0].ColumnNames())
 	s.constant = 8
@@ -182,7 +259,7 @@ func TestAColumnThatFollowsGetsItsOwnAlert(t *testing.T) {
 }
 
 func TestOneLoudComparisonIsNotDrift(t *testing.T) {
-	m, s, c := newMonitor(t, drift.Config{}, &drift.Options{Every: 200}), newSource(2), clock{}
+	m, s, c := newMonitor(t, drift.Config{}, &drift.Options{Every: 200}), newSource(2), clock{news: news{}}
 	require.Empty(t, c.feed(m, s, 400))
 	s.shiftA = 3
 	require.Empty(t, c.feed(m, s, 200), "one comparison in a window of drift")
@@ -191,7 +268,7 @@ func TestOneLoudComparisonIsNotDrift(t *testing.T) {
 }
 
 func TestCloseResolvesAndStops(t *testing.T) {
-	m, s, c := newMonitor(t, drift.Config{}, nil), newSource(2), clock{}
+	m, s, c := newMonitor(t, drift.Config{}, nil), newSource(2), clock{news: news{}}
 	s.shiftA = 2
 	fired := c.feed(m, s, 400)
 	at := time.Unix(9000, 123_456_789)
@@ -205,9 +282,9 @@ func TestCloseResolvesAndStops(t *testing.T) {
 }
 
 func TestNewNamesEveryProblem(t *testing.T) {
-	_, err := drift.New(drift.Config{Errors: []float64{math.NaN()}}, &drift.Options{Every: -1, Hits: 4, Of: 3, MinPSI: math.NaN(), WarmUp: 5})
+	_, err := drift.New(drift.Config{Usual: drift.Baseline{Rows: 7, Variance: -1, Inflation: 1}}, &drift.Options{Every: -1, Learn: 60, Window: 50, Queue: -1, Hits: 4, Of: 3, MinPSI: math.NaN(), WarmUp: 5})
 	require.ErrorIs(t, err, drift.ErrInvalid)
-	for _, want := range []string{"no name", "reference profile is missing", "error 0 is NaN", "Every is -1", "Of is 3", "MinPSI is NaN", "WarmUp is 5"} {
+	for _, want := range []string{"no name", "variance -1", "Learn is 60", "Queue is -1", "Every is -1", "Of is 3", "MinPSI is NaN", "WarmUp is 5"} {
 		require.ErrorContains(t, err, want)
 	}
 	_, err = drift.New(drift.Config{Model: "m", Reference: reference(t, 1)}, &drift.Options{Window: 100})
@@ -221,8 +298,8 @@ func TestMonitorIsSafeForConcurrentUse(t *testing.T) {
 		wg.Go(func() {
 			s := newSource(uint64(g))
 			for i := range 300 {
-				m.ObservePrediction(time.Time{}, "", s.row(), frame.Value{}, nil)
-				m.ObserveLabel(time.Time{}, "", frame.IntValue(1), frame.IntValue(int64(i%2)))
+				m.Observe(answered(time.Time{}, s.row()))
+				m.Observe(labelled(time.Time{}, frame.IntValue(1), frame.IntValue(int64(i%2))))
 				m.Check(time.Unix(int64(i), 0))
 				m.Alerts()
 				_, err := m.MarshalBinary()

@@ -11,13 +11,15 @@ import (
 
 // Config says what a monitor watches.
 type Config struct {
-	Model     string           // required
-	Version   int64            // of the model, whose alerts these are
-	Reference *profile.Profile // required: of the rows the version was fitted on
-	// Errors are the version's errors on held-out rows, oldest first: 0 or 1 a
-	// row for labels, absolute for numbers. With fewer than Options.WarmUp, the
-	// first labels make up the rest.
-	Errors []float64
+	Model   string // required
+	Version int64  // of the model, whose alerts these are
+	// Reference sums up the rows that the version was fitted on. Without one, such
+	// as for a model made elsewhere, the monitor learns it from the first
+	// Options.Learn rows, and compares the later ones with those.
+	Reference *profile.Profile
+	// Usual is the law of the version's errors on held-out rows. When it is of
+	// fewer than Options.WarmUp, none above all, the first labels make up the rest.
+	Usual Baseline
 }
 
 // DefaultWindow is the window of a reference profile made with the default
@@ -27,8 +29,8 @@ const DefaultWindow = profile.DefaultWindow
 // Options are a monitor's settings; the zero value of a field is its default.
 type Options struct {
 	// Window is the number of latest rows that are compared with the reference.
-	// It is the reference's: thresholds hold for windows of that length. Any
-	// value but zero is checked against it.
+	// It is the reference's, where Config has one: thresholds hold for windows of
+	// that length, and any value but zero is checked against it.
 	Window int
 	// Every is the number of rows between comparisons. Default: an eighth of
 	// the window.
@@ -47,9 +49,18 @@ type Options struct {
 	// MinRise is the rise of the mean error that is tolerated, in standard
 	// deviations of the usual error. Default 0.1.
 	MinRise float64
+	// Learn is the number of rows from which a missing reference is learned.
+	// Default: eight windows. Windows are then an eighth of it, at most
+	// DefaultWindow rows, unless Window says otherwise.
+	Learn int
+	// Queue is how many events wait for Check at most; those that find it full are
+	// dropped and counted. Default 65,536.
+	Queue int
 	// WarmUp is the number of errors from which the usual ones are learned.
 	// Default 500.
 	WarmUp int
+	// Output is the output whose labels are judged. Default: all labels.
+	Output string
 	// Error returns the error of an answer, NaN for none. Default: the absolute
 	// difference when either is a float64, else 0 when the texts are equal and 1
 	// when not.
@@ -72,6 +83,9 @@ const (
 	defaultWarmUp     = 500
 	leastWarmUp       = 30
 	stridesPerWindow  = 8
+	windowsToLearn    = 8
+	leastWindow       = 5 // of profile.New
+	defaultQueue      = 1 << 16
 )
 
 func or[T int | float64](v, ifZero T) T {
@@ -89,7 +103,14 @@ func (o *Options) withDefaults(reference *profile.Profile) Options {
 	}
 	if reference != nil {
 		v.Window = or(v.Window, reference.WindowRows())
+	} else if v.Window == 0 {
+		v.Window = DefaultWindow
+		if v.Learn != 0 {
+			v.Window = max(leastWindow, min(DefaultWindow, v.Learn/windowsToLearn))
+		}
 	}
+	v.Learn = or(v.Learn, windowsToLearn*v.Window)
+	v.Queue = or(v.Queue, defaultQueue)
 	v.Every = or(v.Every, max(1, v.Window/stridesPerWindow))
 	v.RunLength = or(v.RunLength, defaultRunLength)
 	v.MinPSI = or(v.MinPSI, defaultMinPSI)
@@ -118,22 +139,16 @@ func (c Config) check(o Options) error {
 	if c.Model == "" {
 		problems.Addf("the model has no name")
 	}
-	if c.Reference == nil {
-		problems.Addf("the reference profile is missing")
-	} else if o.Window != c.Reference.WindowRows() {
+	if c.Reference != nil && o.Window != c.Reference.WindowRows() {
 		problems.Addf("windows of %d rows, but the reference is calibrated for %d: leave Window at 0 or make the profile for %d", o.Window, c.Reference.WindowRows(), o.Window)
 	}
-	for i, x := range c.Errors {
-		if !usable(x) {
-			problems.Addf("error %d is %g", i, x)
-			break
-		}
-	}
+	c.Usual.check(&problems)
 	for _, v := range []struct {
 		name  string
 		value float64
 		low   float64
 	}{
+		{"Window", float64(o.Window), leastWindow}, {"Learn", float64(o.Learn), 2 * float64(o.Window)}, {"Queue", float64(o.Queue), 1},
 		{"Every", float64(o.Every), 1}, {"RunLength", float64(o.RunLength), float64(o.Window)},
 		{"MinPSI", o.MinPSI, 0}, {"MinKS", o.MinKS, 0}, {"MinMissing", o.MinMissing, 0},
 		{"Hits", float64(o.Hits), 1}, {"Of", float64(o.Of), float64(o.Hits)}, {"Resolve", float64(o.Resolve), 1},

@@ -32,6 +32,9 @@ func CheckSave(c Checkpoint, changed []Alert) error {
 		if !a.Firing() && a.ResolvedAt.Before(a.FiredAt) {
 			problems.Addf("alert %s resolved before it fired", a.ID)
 		}
+		if sum := a.Magnitude + a.Worst; math.IsNaN(sum) || math.IsInf(sum, 0) {
+			problems.Addf("alert %s: its magnitude is not finite", a.ID)
+		}
 		for _, f := range a.Columns {
 			if sum := f.Value + f.Threshold + f.PValue; math.IsNaN(sum) || math.IsInf(sum, 0) {
 				problems.Addf("alert %s: column %q: a figure is not finite", a.ID, f.Column)

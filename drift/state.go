@@ -6,60 +6,51 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 
-	"github.com/mlloop/mlloop/drift/driftconcept"
 	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/train/profile"
 )
 
 // stateVersion is the version of the JSON that MarshalBinary writes.
 const stateVersion = 1
 
 type monitorState struct {
-	Version      int        `json:"version"`
-	Model        string     `json:"model"`
-	ModelVersion int64      `json:"model_version"`
-	Reference    string     `json:"reference"` // fingerprint
-	Rows         []byte     `json:"rows"`      // little-endian 16-bit bins, row by row, oldest first
-	Since        int        `json:"since"`
-	History      []uint64   `json:"history"`
-	Errors       errorState `json:"errors"`
-	Open         []*episode `json:"open"`
-	Fired        int        `json:"fired"`
-	Closed       bool       `json:"closed"`
-}
-
-type errorState struct {
-	Learning []float64      `json:"learning"`
-	Base     Baseline       `json:"base"`
-	Rise     []byte         `json:"rise,omitempty"`
-	Means    []byte         `json:"means,omitempty"`
-	Since    int            `json:"since"`
-	Block    block          `json:"block"`
-	Recent   []float64      `json:"recent"` // oldest first
-	Loud     *ColumnFinding `json:"loud,omitempty"`
-	Labels   int            `json:"labels"`
+	Version      int           `json:"version"`
+	Model        string        `json:"model"`
+	ModelVersion int64         `json:"model_version"`
+	Reference    string        `json:"reference"` // fingerprint; "" while it is being learned
+	Inputs       inputState    `json:"inputs"`
+	Learn        *learnState   `json:"learn,omitempty"` // of a monitor that was given no reference
+	Repeats      []byte        `json:"repeats"`         // little-endian 64-bit keys, oldest first
+	Errors       errorState    `json:"errors"`
+	Open         []*episode    `json:"open"`
+	Fired        int           `json:"fired"`
+	Closed       bool          `json:"closed"`
+	Queue        []queuedState `json:"queue,omitempty"`
 }
 
 // MarshalBinary returns the whole state: the window, the detectors, the alerts
-// that are firing. A monitor made with the same Config and Options that reads
-// it back with UnmarshalBinary goes on as if nothing had happened. It may be
-// called at any time.
+// that are firing, the events that wait, a reference that was learned. A monitor
+// made with the same Config and Options that reads it back with UnmarshalBinary
+// goes on as if nothing had happened. It may be called at any time.
 func (m *Monitor) MarshalBinary() ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	w := &m.inputs
 	s := monitorState{
-		Version: stateVersion, Model: m.model, ModelVersion: m.version, Reference: w.reference.Fingerprint(),
-		Since: w.since, History: w.history, Open: m.open, Fired: m.fired, Closed: m.closed,
+		Version: stateVersion, Model: m.model, ModelVersion: m.version, Inputs: m.inputs.state(),
+		Repeats: appendWords(nil, m.repeats.keys()), Open: m.open, Fired: m.fired, Closed: m.closed.Load(), Queue: m.queue.state(),
 	}
-	for i := range w.ring {
-		for _, b := range w.ring[(w.next+i)%len(w.ring)] {
-			s.Rows = binary.LittleEndian.AppendUint16(s.Rows, b)
-		}
+	if m.inputs.reference != nil {
+		s.Reference = m.inputs.reference.Fingerprint()
 	}
 	var err error
-	if s.Errors, err = m.errors.state(); err != nil {
+	if !m.given {
+		s.Learn, err = m.learn.state(m.inputs.reference)
+	}
+	if err == nil {
+		s.Errors, err = m.errors.state()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("drift: save the monitor of %s: %w", m.model, err)
 	}
 	out, err := json.Marshal(s)
@@ -67,20 +58,6 @@ func (m *Monitor) MarshalBinary() ([]byte, error) {
 		return nil, fmt.Errorf("drift: save the monitor of %s: %w", m.model, err)
 	}
 	return out, nil
-}
-
-func (w *errorWatch) state() (errorState, error) {
-	s := errorState{Learning: w.learning, Base: w.base, Since: w.since, Block: w.block, Loud: w.loud, Labels: w.labels}
-	s.Recent = append(slices.Clone(w.recent.values[w.recent.next:]), w.recent.values[:w.recent.next]...)
-	if w.rise == nil {
-		return s, nil
-	}
-	var err error
-	if s.Rise, err = w.rise.MarshalBinary(); err != nil {
-		return s, err
-	}
-	s.Means, err = w.means.MarshalBinary()
-	return s, err
 }
 
 // UnmarshalBinary replaces the state by one that MarshalBinary wrote. The
@@ -95,24 +72,19 @@ func (m *Monitor) UnmarshalBinary(b []byte) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s.Model != m.model || s.ModelVersion != m.version || s.Reference != m.inputs.reference.Fingerprint() {
+	if s.Model != m.model || s.ModelVersion != m.version || m.given != (s.Learn == nil) || m.given && s.Reference != m.inputs.reference.Fingerprint() {
 		return fault.Errorf(fault.Conflict, "drift: restore the monitor of %s version %d: the state is of %s version %d, or of another reference profile",
 			m.model, m.version, s.Model, s.ModelVersion)
 	}
-	inputs, err := m.restoreInputs(s)
+	fresh, err := m.decodeParts(s)
 	if err != nil {
-		return err
+		return fmt.Errorf("drift: restore the monitor of %s: state: %w", m.model, err)
 	}
-	errors, err := m.restoreErrors(s.Errors)
-	if err != nil {
-		return err
-	}
-	for _, e := range s.Open {
-		if e == nil || e.Alert.Model != m.model || !e.Alert.Firing() || e.Quiet < 0 { // its version may be that of the monitor it was adopted from
-			return m.corrupt("an alert is not one of the model's that is firing")
-		}
-	}
-	m.inputs, m.errors, m.open, m.fired, m.closed = inputs, errors, s.Open, s.Fired, s.Closed
+	m.inputs, m.learn, m.repeats, m.errors = fresh.inputs, fresh.learn, fresh.repeats, fresh.errors
+	m.open, m.changed, m.fired = s.Open, nil, s.Fired
+	m.reference.Store(m.inputs.reference)
+	m.closed.Store(s.Closed)
+	m.queue.replace(fresh.queue)
 	return nil
 }
 
@@ -139,54 +111,118 @@ func decodeState(b []byte) (monitorState, error) {
 	return s, nil
 }
 
-func (m *Monitor) corrupt(format string, args ...any) error {
-	return fault.Errorf(fault.Corrupt, "drift: restore the monitor of "+m.model+": state: "+format, args...)
+// parts are what a state holds besides plain fields.
+type parts struct {
+	inputs  inputWatch
+	learn   learner
+	repeats repeats
+	errors  errorWatch
+	queue   []event
 }
 
-func (m *Monitor) restoreInputs(s monitorState) (inputWatch, error) {
-	w := inputWatch{reference: m.inputs.reference, since: s.Since, history: s.History}
-	width := len(w.reference.Columns())
-	if len(s.Rows) != 2*width*m.opts.Window || len(s.History) != width || s.Since < 0 || s.Fired < 0 {
-		return w, m.corrupt("%d bytes of rows and %d histories for a window of %d rows of %d columns", len(s.Rows), len(s.History), m.opts.Window, width)
-	}
-	rows := make([][]uint16, m.opts.Window)
-	for i := range rows {
-		for range width {
-			rows[i] = append(rows[i], binary.LittleEndian.Uint16(s.Rows))
-			s.Rows = s.Rows[2:]
+// decodeParts checks and decodes the parts of a state that is the monitor's.
+func (m *Monitor) decodeParts(s monitorState) (parts, error) {
+	var p parts
+	reference := m.inputs.reference
+	if !m.given {
+		var err error
+		if p.learn, reference, err = s.Learn.decode(m.opts); err != nil {
+			return p, err
 		}
-		if err := w.reference.CheckBins(rows[i]); err != nil {
-			return w, m.corrupt("row %d: %s", i, err)
+		if reference != nil && reference.Fingerprint() != s.Reference {
+			return p, corrupt("its reference is not the one that was learned")
+		}
+	}
+	if s.Fired < 0 || len(s.Repeats)%8 != 0 || len(s.Repeats) > 8*repeatRows {
+		return p, corrupt("%d alerts, %d bytes of keys", s.Fired, len(s.Repeats))
+	}
+	for _, key := range words(s.Repeats) {
+		p.repeats.add(key)
+	}
+	for _, e := range s.Open {
+		if e == nil || e.Alert.Model != m.model || !e.Alert.Firing() || e.Quiet < 0 || e.Looks < 0 { // its version may be that of the monitor it was adopted from
+			return p, corrupt("an alert is not one of the model's that is firing")
+		}
+	}
+	var err error
+	if p.inputs, err = s.Inputs.decode(reference); err != nil {
+		return p, err
+	}
+	if p.errors, err = s.Errors.decode(m.errors.usual, m.opts); err != nil {
+		return p, err
+	}
+	p.queue, err = decodeQueue(s.Queue, reference)
+	return p, err
+}
+
+func corrupt(format string, args ...any) error { return fault.Errorf(fault.Corrupt, format, args...) }
+
+// inputState is an inputWatch; empty without a reference.
+type inputState struct {
+	Rows    []byte   `json:"rows"` // little-endian 16-bit bins, row by row, oldest first
+	Since   int      `json:"since"`
+	History []uint64 `json:"history"`
+	Arrived []bool   `json:"arrived"`
+	Folded  int64    `json:"folded"`
+}
+
+func (w *inputWatch) state() inputState {
+	s := inputState{Since: w.since, History: w.history, Arrived: w.arrived, Folded: w.rows}
+	for i := range w.ring {
+		s.Rows = appendBins(s.Rows, w.ring[(w.next+i)%len(w.ring)])
+	}
+	return s
+}
+
+func (s inputState) decode(reference *profile.Profile) (inputWatch, error) {
+	w := inputWatch{reference: reference, since: s.Since, history: s.History, arrived: s.Arrived, rows: s.Folded}
+	width, window := 0, 0
+	if reference != nil {
+		width, window = len(reference.Columns()), reference.WindowRows()
+	}
+	if len(s.Rows) != 2*width*window || len(s.History) != width || len(s.Arrived) != width || s.Since < 0 || s.Folded < 0 {
+		return w, corrupt("%d bytes of rows and %d histories for a window of %d rows of %d columns", len(s.Rows), len(s.History), window, width)
+	}
+	if reference == nil {
+		return inputWatch{}, nil
+	}
+	rows := make([][]uint16, window)
+	for i := range rows {
+		rows[i] = bins(s.Rows[2*width*i : 2*width*(i+1)])
+		if err := reference.CheckBins(rows[i]); err != nil {
+			return w, corrupt("row %d: %s", i, err)
 		}
 	}
 	w.fill(rows)
 	return w, nil
 }
 
-func (m *Monitor) restoreErrors(s errorState) (errorWatch, error) {
-	w := newErrorWatch(m.opts)
-	w.learning, w.base, w.since, w.block, w.loud, w.labels = s.Learning, s.Base, s.Since, s.Block, s.Loud, s.Labels
-	if len(s.Recent) > m.opts.Window || s.Since < 0 || s.Block.Rows < 0 || s.Labels < 0 || s.Base.Rows < 0 {
-		return w, m.corrupt("%d latest errors for a window of %d", len(s.Recent), m.opts.Window)
+func appendBins(dst []byte, row []uint16) []byte {
+	for _, b := range row {
+		dst = binary.LittleEndian.AppendUint16(dst, b)
 	}
-	for _, x := range s.Recent {
-		w.recent.add(x)
-	}
-	if s.Base.Rows == 0 {
-		return w, nil
-	}
-	if !(s.Base.Variance > 0) || !(s.Base.Inflation >= 1) || s.Base.Inflation > maxInflation {
-		return w, m.corrupt("the usual errors have variance %g, inflation %g", s.Base.Variance, s.Base.Inflation)
-	}
-	w.rise, w.means = new(driftconcept.PageHinkley), new(driftconcept.ADWIN)
-	if err := w.rise.UnmarshalBinary(s.Rise); err != nil {
-		return w, m.corrupt("%s", err)
-	}
-	if err := w.means.UnmarshalBinary(s.Means); err != nil {
-		return w, m.corrupt("%s", err)
-	}
-	return w, nil
+	return dst
 }
 
-// maxInflation bounds what a state may hold: more than any block of errors can give.
-const maxInflation = 1e9
+func bins(b []byte) []uint16 {
+	out := make([]uint16, len(b)/2)
+	for i := range out {
+		out[i] = binary.LittleEndian.Uint16(b[2*i:])
+	}
+	return out
+}
+
+func appendWords(dst []byte, words []uint64) []byte {
+	for _, w := range words {
+		dst = binary.LittleEndian.AppendUint64(dst, w)
+	}
+	return dst
+}
+
+func words(b []byte) []uint64 {
+	out := make([]uint64, len(b)/8)
+	for i := range out {
+		out[i] = binary.LittleEndian.Uint64(b[8*i:])
+	}
+	return out
+}

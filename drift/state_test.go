@@ -31,7 +31,7 @@ func TestRestoredMonitorGoesOnAsIfNothingHappened(t *testing.T) {
 				s.constant = 9
 			}
 			now := time.UnixMilli(int64(i))
-			m.ObservePrediction(now, "", s.row(), drift0, nil)
+			m.Observe(answered(now, s.row()))
 			observe(m, errs.Float64() < rate)
 			if i%7 == 0 {
 				alerts = append(alerts, m.Check(now)...)
@@ -55,13 +55,15 @@ func TestRestoredMonitorGoesOnAsIfNothingHappened(t *testing.T) {
 }
 
 func savedState(t testing.TB) []byte {
-	m, s, c := newMonitor(t, drift.Config{}, &drift.Options{WarmUp: 100}), newSource(5), clock{}
+	m, s, c := newMonitor(t, drift.Config{}, &drift.Options{WarmUp: 100}), newSource(5), clock{news: news{}}
 	for range 300 {
 		observe(m, s.rng.IntN(4) == 0)
 	}
 	s.shiftA = 2
 	c.feed(m, s, 400)
 	require.NotEmpty(t, m.Alerts())
+	m.Observe(answered(time.Unix(1, 0), s.row())) // and these wait
+	observe(m, true)
 	b, err := m.MarshalBinary()
 	require.NoError(t, err)
 	return b
@@ -90,6 +92,10 @@ func TestStatesThatDoNotFitAreRefused(t *testing.T) {
 		"bad history":        {swap(`"history":[`, `"history":[1,`), fault.Corrupt, "histories"},
 		"negative":           {swap(`"since":`, `"since":-1`), fault.Corrupt, ""},
 		"a bad variance":     {swap(`"variance":0`, `"variance":-1`), fault.Corrupt, "variance"},
+		"a bin that is none": {swap(`"bins":"`, `"bins":"/w8A`), fault.Corrupt, "event 0"},
+		"neither of both":    {swap(`,"error":1`, ``), fault.Corrupt, "neither a row nor a label"},
+		"half a key":         {swap(`"repeats":null`, `"repeats":"AAAA"`), fault.Corrupt, "keys"},
+		"an error too far":   {swap(`"recent":[{"x":`, `"recent":[{"x":1e200},{"x":`), fault.Corrupt, "1e+200"},
 		"a damaged detector": {swap(`"rise":"UAE`, `"rise":"UQE`), fault.Corrupt, "another detector"},
 	} {
 		m := newMonitor(t, drift.Config{}, &drift.Options{WarmUp: 100})
@@ -118,33 +124,42 @@ func tinyMonitor(t testing.TB) *drift.Monitor {
 	require.NoError(t, err)
 	p, err := profile.New(table, nil, &profile.Options{Window: 5})
 	require.NoError(t, err)
-	m, err := drift.New(drift.Config{Model: "m", Version: 1, Reference: p}, &drift.Options{WarmUp: 30})
+	m, err := drift.New(drift.Config{Model: "m", Version: 3, Reference: p}, &drift.Options{WarmUp: 30})
 	require.NoError(t, err)
 	return m
 }
 
 func FuzzUnmarshal(f *testing.F) {
-	m := tinyMonitor(f)
-	for _, errors := range []int{0, 10, 60} {
-		for i := range errors {
-			observe(m, i%5 == 0)
+	both := func(t testing.TB) []*drift.Monitor {
+		return []*drift.Monitor{tinyMonitor(t), learning(t, drift.Options{Window: 5, Learn: 20, WarmUp: 30})}
+	}
+	for i, m := range both(f) {
+		for j, o := range stream(uint64(i), 60) {
+			m.Observe(o)
+			if j%20 == 10 {
+				m.Check(o.Time)
+			}
+			if j%25 == 0 {
+				b, err := m.MarshalBinary()
+				require.NoError(f, err)
+				f.Add(b)
+			}
 		}
-		b, err := m.MarshalBinary()
-		require.NoError(f, err)
-		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m := tinyMonitor(t)
-		if m.UnmarshalBinary(b) != nil {
-			return
+		for _, m := range both(t) {
+			if m.UnmarshalBinary(b) != nil {
+				continue
+			}
+			for i := range 50 {
+				observe(m, true)
+				m.Observe(answered(time.Time{}, newSource(1).row()))
+				m.Check(time.UnixMilli(int64(i)))
+			}
+			m.Unwatched()
+			again, err := m.MarshalBinary()
+			require.NoError(t, err)
+			require.NoError(t, m.UnmarshalBinary(again))
 		}
-		for i := range 50 {
-			observe(m, true)
-			m.ObservePrediction(time.Time{}, "", newSource(1).row(), drift0, nil)
-			m.Check(time.UnixMilli(int64(i)))
-		}
-		again, err := m.MarshalBinary()
-		require.NoError(t, err)
-		require.NoError(t, m.UnmarshalBinary(again))
 	})
 }

@@ -45,15 +45,27 @@ type ColumnFinding struct {
 
 // Alert is one episode: it fires once, and resolves once.
 type Alert struct {
-	ID         string          `json:"id"`
-	Model      string          `json:"model"`
-	Version    int64           `json:"version"` // whose reference profile was compared with
-	Source     string          `json:"source"`  // FeatureDrift or ErrorDrift
-	Severity   Severity        `json:"severity"`
-	Columns    []ColumnFinding `json:"columns"` // at firing, worst first
-	FiredAt    time.Time       `json:"fired_at"`
-	ResolvedAt time.Time       `json:"resolved_at"` // zero while firing
-	Reason     string          `json:"reason"`      // why it resolved
+	ID       string          `json:"id"`
+	Model    string          `json:"model"`
+	Version  int64           `json:"version"` // whose reference profile was compared with
+	Source   string          `json:"source"`  // FeatureDrift or ErrorDrift
+	Severity Severity        `json:"severity"`
+	Columns  []ColumnFinding `json:"columns"` // at firing, worst first
+	// Magnitude is how far it went: the largest Value over Threshold of its
+	// columns; of errors, the rise of the mean against the one tolerated. An alert
+	// fires before its window is full of what it is about: until a whole window of
+	// rows has passed since, Magnitude and Worst rise together.
+	Magnitude float64 `json:"magnitude"`
+	// Worst is the largest magnitude up to now: Worst/Magnitude says by what factor
+	// it has worsened. Both follow in steps of at least a tenth, each of which is a
+	// change of the alert.
+	Worst      float64   `json:"worst"`
+	FiredAt    time.Time `json:"fired_at"`
+	ResolvedAt time.Time `json:"resolved_at"` // zero while firing
+	Reason     string    `json:"reason"`      // why it resolved
+	// Seq is the number of the alert's last change among those of its model: it is
+	// assigned by the store, and never reused.
+	Seq int64 `json:"seq"`
 }
 
 // Checkpoint is a monitor's saved state and the position in the prediction log
@@ -67,20 +79,37 @@ type Checkpoint struct {
 	State         []byte    // Monitor.MarshalBinary
 }
 
+// AlertQuery selects alerts of a model. To follow them, ask for those After the
+// last Seq that was read.
+type AlertQuery struct {
+	Model      string
+	FiringOnly bool
+	After      int64 // only those whose last change has a Seq above it
+	Limit      int   // 0: all
+}
+
+// Check reports an Invalid error for a query that no store answers.
+func (q AlertQuery) Check() error {
+	if q.After < 0 || q.Limit < 0 {
+		return fault.Errorf(fault.Invalid, "alerts after %d, at most %d: want no negative numbers", q.After, q.Limit)
+	}
+	return nil
+}
+
 // Store keeps checkpoints and alerts. Stores are safe for concurrent use.
 // Embed UnimplementedStore, so that a method can be added without breaking you.
 type Store interface {
 	// Save stores the model's checkpoint, replacing the one before, together with
-	// the alerts that fired or resolved since (upsert by ID): all or nothing, and
-	// the same again changes nothing. Times are kept in UTC milliseconds. Errors:
-	// Invalid (CheckSave), Conflict when another model has an alert of the ID.
+	// the alerts that changed since (upsert by ID): all or nothing. An alert that
+	// differs from what is stored gets the model's next Seq, in the order of
+	// changed; the same again changes nothing. Times are kept in UTC milliseconds.
+	// Errors: Invalid (CheckSave), Conflict when another model has an alert of the ID.
 	Save(ctx context.Context, c Checkpoint, changed []Alert) error
 	// Checkpoint returns the model's checkpoint. Errors: NotFound.
 	Checkpoint(ctx context.Context, model string) (Checkpoint, error)
-	// Alerts returns the model's alerts in the order of firing, and of storing
-	// where two fired at once; firing ones only if so asked. A model without any
-	// gives none.
-	Alerts(ctx context.Context, model string, firingOnly bool) ([]Alert, error)
+	// Alerts returns alerts of a model in the order of Seq, their last change. A
+	// model without any gives none. Errors: Invalid for a negative After or Limit.
+	Alerts(ctx context.Context, q AlertQuery) ([]Alert, error)
 	// Close releases what the store opened itself. Errors after it: Closed.
 	Close() error
 

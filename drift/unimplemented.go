@@ -28,7 +28,7 @@ func (UnimplementedStore) Checkpoint(context.Context, string) (Checkpoint, error
 }
 
 // Alerts reports Unsupported.
-func (UnimplementedStore) Alerts(context.Context, string, bool) ([]Alert, error) {
+func (UnimplementedStore) Alerts(context.Context, AlertQuery) ([]Alert, error) {
 	return nil, unsupported("Alerts")
 }
 

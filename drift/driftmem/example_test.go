@@ -18,7 +18,7 @@ func Example() {
 
 	store := driftmem.New()
 	err := store.Save(ctx, checkpoint, changed)
-	firing, _ := store.Alerts(ctx, "churn", true)
+	firing, _ := store.Alerts(ctx, drift.AlertQuery{Model: "churn", FiringOnly: true})
 	fmt.Println(len(firing), firing[0].Source, err)
 	// Output: 1 feature_drift <nil>
 }

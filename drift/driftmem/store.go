@@ -1,6 +1,7 @@
 package driftmem
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -17,14 +18,17 @@ type Store struct {
 
 	mu          sync.Mutex
 	checkpoints map[string]drift.Checkpoint
-	alerts      []drift.Alert // in the order of storing
+	alerts      map[string]drift.Alert // by ID
+	seqs        map[string]int64       // by model: of the latest change of an alert
 	closed      bool
 }
 
 var _ drift.Store = (*Store)(nil)
 
 // New returns an empty store.
-func New() *Store { return &Store{checkpoints: map[string]drift.Checkpoint{}} }
+func New() *Store {
+	return &Store{checkpoints: map[string]drift.Checkpoint{}, alerts: map[string]drift.Alert{}, seqs: map[string]int64{}}
+}
 
 // open locks the store unless it is closed or ctx is done.
 func (s *Store) open(ctx context.Context) (unlock func(), err error) {
@@ -49,21 +53,20 @@ func (s *Store) Save(ctx context.Context, c drift.Checkpoint, changed []drift.Al
 		return fmt.Errorf("driftmem: save %q: %w", c.Model, err)
 	}
 	defer unlock()
-	at := make([]int, len(changed))
-	for i, a := range changed {
-		at[i] = slices.IndexFunc(s.alerts, func(b drift.Alert) bool { return a.ID == b.ID })
-		if at[i] >= 0 && s.alerts[at[i]].Model != a.Model {
-			return fault.Errorf(drift.ErrConflict, "driftmem: save %q: alert %s is of model %q", c.Model, a.ID, s.alerts[at[i]].Model)
+	for _, a := range changed {
+		if stored, ok := s.alerts[a.ID]; ok && stored.Model != a.Model {
+			return fault.Errorf(drift.ErrConflict, "driftmem: save %q: alert %s is of model %q", c.Model, a.ID, stored.Model)
 		}
 	}
-	for i, a := range changed {
+	for _, a := range changed {
+		if stored, ok := s.alerts[a.ID]; ok && stored.Equal(a) {
+			continue
+		}
+		s.seqs[a.Model]++
+		a.Seq = s.seqs[a.Model]
 		a.FiredAt, a.ResolvedAt = millis(a.FiredAt), millis(a.ResolvedAt)
 		a.Columns = clone(a.Columns)
-		if at[i] < 0 {
-			s.alerts = append(s.alerts, a)
-		} else {
-			s.alerts[at[i]] = a
-		}
+		s.alerts[a.ID] = a
 	}
 	c.At, c.State = millis(c.At), clone(c.State)
 	s.checkpoints[c.Model] = c
@@ -86,20 +89,26 @@ func (s *Store) Checkpoint(ctx context.Context, model string) (drift.Checkpoint,
 }
 
 // Alerts implements drift.Store.
-func (s *Store) Alerts(ctx context.Context, model string, firingOnly bool) ([]drift.Alert, error) {
+func (s *Store) Alerts(ctx context.Context, q drift.AlertQuery) ([]drift.Alert, error) {
+	if err := q.Check(); err != nil {
+		return nil, fmt.Errorf("driftmem: alerts of %q: %w", q.Model, err)
+	}
 	unlock, err := s.open(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("driftmem: alerts of %q: %w", model, err)
+		return nil, fmt.Errorf("driftmem: alerts of %q: %w", q.Model, err)
 	}
 	defer unlock()
 	var out []drift.Alert
 	for _, a := range s.alerts {
-		if a.Model == model && (!firingOnly || a.Firing()) {
+		if a.Model == q.Model && a.Seq > q.After && (!q.FiringOnly || a.Firing()) {
 			a.Columns = clone(a.Columns)
 			out = append(out, a)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b drift.Alert) int { return a.FiredAt.Compare(b.FiredAt) })
+	slices.SortFunc(out, func(a, b drift.Alert) int { return cmp.Compare(a.Seq, b.Seq) })
+	if q.Limit > 0 && len(out) > q.Limit {
+		out = out[:q.Limit]
+	}
 	return out, nil
 }
 
@@ -107,7 +116,7 @@ func (s *Store) Alerts(ctx context.Context, model string, firingOnly bool) ([]dr
 func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed, s.checkpoints, s.alerts = true, nil, nil
+	s.closed, s.checkpoints, s.alerts, s.seqs = true, nil, nil, nil
 	return nil
 }
 

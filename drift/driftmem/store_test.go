@@ -20,6 +20,6 @@ func TestAClosedStoreSaysSo(t *testing.T) {
 	require.ErrorIs(t, s.Save(t.Context(), drift.Checkpoint{Model: "m"}, nil), drift.ErrClosed)
 	_, err := s.Checkpoint(t.Context(), "m")
 	require.ErrorIs(t, err, drift.ErrClosed)
-	_, err = s.Alerts(t.Context(), "m", true)
+	_, err = s.Alerts(t.Context(), drift.AlertQuery{Model: "m", FiringOnly: true})
 	require.ErrorIs(t, err, drift.ErrClosed)
 }

@@ -51,7 +51,7 @@ func TestKilledWhileSaving(t *testing.T) {
 		c, err := s.Checkpoint(t.Context(), "m")
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, c.PredictionSeq, acknowledged)
-		alerts, err := s.Alerts(t.Context(), "m", false)
+		alerts, err := s.Alerts(t.Context(), drift.AlertQuery{Model: "m"})
 		require.NoError(t, err)
 		require.Len(t, alerts, int(c.PredictionSeq))
 	}

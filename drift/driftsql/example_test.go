@@ -32,7 +32,7 @@ func Example() {
 	if err := store.Save(ctx, checkpoint, changed); err != nil {
 		log.Fatal(err)
 	}
-	firing, err := store.Alerts(ctx, "churn", true)
+	firing, err := store.Alerts(ctx, drift.AlertQuery{Model: "churn", FiringOnly: true})
 	for _, alert := range firing {
 		fmt.Println(alert.Source, alert.FiredAt.Format(time.TimeOnly), err)
 	}

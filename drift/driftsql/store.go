@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 
 	"github.com/mlloop/mlloop/drift"
 	"github.com/mlloop/mlloop/internal/fault"
@@ -79,16 +81,22 @@ func Migrations(opts *Options) ([]Migration, error) { return schema(opts).Migrat
 // Close closes the database if Open opened it.
 func (s *Store) Close() error { return s.db.Close() }
 
-const saveCheckpoint = `INSERT INTO {p}drift_checkpoint (model, version, prediction_seq, label_seq, checked_at, state)
-	VALUES (?, ?, ?, ?, ?, ?)
+// Saves of a model go one after the other: each holds the checkpoint's row until
+// it is committed, so that a Seq that is read is followed by larger ones only.
+const saveCheckpoint = `INSERT INTO {p}drift_checkpoint (model, version, prediction_seq, label_seq, checked_at, state, alert_seq)
+	VALUES (?, ?, ?, ?, ?, ?, 0)
 	ON CONFLICT (model) DO UPDATE SET version = excluded.version, prediction_seq = excluded.prediction_seq,
-		label_seq = excluded.label_seq, checked_at = excluded.checked_at, state = excluded.state`
+		label_seq = excluded.label_seq, checked_at = excluded.checked_at, state = excluded.state
+	RETURNING alert_seq`
 
-const saveAlert = `INSERT INTO {p}drift_alert (id, model, version, source, severity, findings, fired_at, resolved_at, reason)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-	ON CONFLICT (id) DO UPDATE SET version = excluded.version, source = excluded.source, severity = excluded.severity,
-		findings = excluded.findings, fired_at = excluded.fired_at, resolved_at = excluded.resolved_at, reason = excluded.reason
+const saveAlert = `INSERT INTO {p}drift_alert (id, model, seq, version, source, severity, findings, magnitude, worst, fired_at, resolved_at, reason)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, version = excluded.version, source = excluded.source, severity = excluded.severity,
+		findings = excluded.findings, magnitude = excluded.magnitude, worst = excluded.worst, fired_at = excluded.fired_at,
+		resolved_at = excluded.resolved_at, reason = excluded.reason
 	WHERE model = excluded.model`
+
+const selectAlert = `SELECT id, model, seq, version, source, severity, findings, magnitude, worst, fired_at, resolved_at, reason FROM {p}drift_alert`
 
 // Save implements drift.Store.
 func (s *Store) Save(ctx context.Context, c drift.Checkpoint, changed []drift.Alert) error {
@@ -104,23 +112,43 @@ func (s *Store) Save(ctx context.Context, c drift.Checkpoint, changed []drift.Al
 
 func (s *Store) save(ctx context.Context, tx *sql.Tx, c drift.Checkpoint, changed []drift.Alert) error {
 	state := append([]byte{}, c.State...) // never NULL
-	_, err := tx.ExecContext(ctx, s.db.SQL(saveCheckpoint), c.Model, c.Version, c.PredictionSeq, c.LabelSeq, c.At.UnixMilli(), state)
+	var seq int64
+	err := tx.QueryRowContext(ctx, s.db.SQL(saveCheckpoint), c.Model, c.Version, c.PredictionSeq, c.LabelSeq, c.At.UnixMilli(), state).Scan(&seq)
 	if err != nil {
 		return err
 	}
+	before := seq
 	for _, a := range changed {
-		findings, err := json.Marshal(a.Columns)
-		if err != nil {
+		stored, err := scanAlert(tx.QueryRowContext(ctx, s.db.SQL(selectAlert+` WHERE id = ?`), a.ID))
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		result, err := tx.ExecContext(ctx, s.db.SQL(saveAlert), a.ID, a.Model, a.Version, a.Source, string(a.Severity),
-			string(findings), a.FiredAt.UnixMilli(), sqlstore.NullMillis(a.ResolvedAt), a.Reason)
-		if err != nil {
+		if err == nil && stored.Equal(a) {
+			continue
+		}
+		seq++
+		if err := s.saveAlert(ctx, tx, seq, a); err != nil {
 			return err
 		}
-		if n, err := result.RowsAffected(); err != nil || n == 0 {
-			return fault.Errorf(drift.ErrConflict, "alert %s is of another model", a.ID)
-		}
+	}
+	if seq > before {
+		_, err = tx.ExecContext(ctx, s.db.SQL(`UPDATE {p}drift_checkpoint SET alert_seq = ? WHERE model = ?`), seq, c.Model)
+	}
+	return err
+}
+
+func (s *Store) saveAlert(ctx context.Context, tx *sql.Tx, seq int64, a drift.Alert) error {
+	findings, err := json.Marshal(a.Columns)
+	if err != nil {
+		return err
+	}
+	result, err := tx.ExecContext(ctx, s.db.SQL(saveAlert), a.ID, a.Model, seq, a.Version, a.Source, string(a.Severity),
+		string(findings), a.Magnitude, a.Worst, a.FiredAt.UnixMilli(), sqlstore.NullMillis(a.ResolvedAt), a.Reason)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return fault.Errorf(drift.ErrConflict, "alert %s is of another model", a.ID)
 	}
 	return nil
 }
@@ -140,26 +168,28 @@ func (s *Store) Checkpoint(ctx context.Context, model string) (drift.Checkpoint,
 }
 
 // Alerts implements drift.Store.
-func (s *Store) Alerts(ctx context.Context, model string, firingOnly bool) ([]drift.Alert, error) {
-	query := `SELECT id, version, source, severity, findings, fired_at, resolved_at, reason FROM {p}drift_alert WHERE model = ?`
-	if firingOnly {
+func (s *Store) Alerts(ctx context.Context, q drift.AlertQuery) ([]drift.Alert, error) {
+	if err := q.Check(); err != nil {
+		return nil, fmt.Errorf("driftsql: alerts of %q: %w", q.Model, err)
+	}
+	query := selectAlert + ` WHERE model = ? AND seq > ?`
+	if q.FiringOnly {
 		query += ` AND resolved_at IS NULL`
 	}
-	alerts, err := sqlstore.Select(ctx, s.db, func(row sqlstore.Scanner) (drift.Alert, error) {
-		a, err := scanAlert(row)
-		a.Model = model
-		return a, err
-	}, s.db.SQL(query+` ORDER BY fired_at, seq`), model)
+	limit := int64(math.MaxInt64)
+	if q.Limit > 0 {
+		limit = int64(q.Limit)
+	}
+	alerts, err := sqlstore.Select(ctx, s.db, scanAlert, s.db.SQL(query+` ORDER BY seq LIMIT ?`), q.Model, q.After, limit)
 	if err != nil {
-		return nil, fmt.Errorf("driftsql: alerts of %q: %w", model, err)
+		return nil, fmt.Errorf("driftsql: alerts of %q: %w", q.Model, err)
 	}
 	return alerts, nil
 }
 
-// scanAlert reads all of an alert but its model.
 func scanAlert(row sqlstore.Scanner) (a drift.Alert, err error) {
 	var findings string
-	err = row.Scan(&a.ID, &a.Version, &a.Source, &a.Severity, &findings,
+	err = row.Scan(&a.ID, &a.Model, &a.Seq, &a.Version, &a.Source, &a.Severity, &findings, &a.Magnitude, &a.Worst,
 		sqlstore.Millis(&a.FiredAt), sqlstore.Millis(&a.ResolvedAt), &a.Reason)
 	if err != nil {
 		return drift.Alert{}, err

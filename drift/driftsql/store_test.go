@@ -54,7 +54,9 @@ func TestReopenedStoreHasEverything(t *testing.T) {
 	require.NoError(t, err)
 	a := drifttest.Fire(t, s, "m", time.UnixMilli(5).UTC(), "x")
 	require.NoError(t, s.Close())
-	require.Equal(t, a, drifttest.RequireAlert(t, openAt(t, url), "m", "x"))
+	got := drifttest.RequireAlert(t, openAt(t, url), "m", "x")
+	require.True(t, a.Equal(got), "%+v", got)
+	require.Positive(t, got.Seq)
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {
@@ -65,7 +67,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	require.ErrorIs(t, s.Save(ctx, drift.Checkpoint{Model: "m"}, nil), drift.ErrClosed)
 	_, err = s.Checkpoint(ctx, "m")
 	require.ErrorIs(t, err, drift.ErrClosed)
-	_, err = s.Alerts(ctx, "m", true)
+	_, err = s.Alerts(ctx, drift.AlertQuery{Model: "m", FiringOnly: true})
 	require.ErrorIs(t, err, drift.ErrClosed)
 
 	_, err = driftsql.Open(ctx, "mysql://x", nil)
@@ -94,6 +96,26 @@ func TestADatabaseOfANewerReleaseIsRefused(t *testing.T) {
 	_, err = driftsql.Open(t.Context(), url, nil)
 	require.ErrorIs(t, err, drift.ErrUnsupported)
 	require.ErrorContains(t, err, "run the newer mlloop")
+}
+
+// A loop's step asks for what is firing and for what is new: both are found by
+// an index, however many alerts there were.
+func TestAlertsAreFoundByAnIndex(t *testing.T) {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "app.db"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	require.NoError(t, driftsql.New(db, driftsql.SQLite, nil).Migrate(t.Context()))
+	for where, index := range map[string]string{
+		"":                         "mlloop_drift_alert_seq (model=? AND seq>?)",
+		" AND resolved_at IS NULL": "mlloop_drift_alert_firing (model=? AND seq>?)",
+	} {
+		var id, parent, unused int
+		var plan string
+		err := db.QueryRow(`EXPLAIN QUERY PLAN SELECT id FROM mlloop_drift_alert WHERE model = ? AND seq > ?`+where+` ORDER BY seq LIMIT ?`, "m", 5, 9).
+			Scan(&id, &parent, &unused, &plan)
+		require.NoError(t, err)
+		require.Contains(t, plan, index)
+	}
 }
 
 func TestMigrationsCanBeReviewed(t *testing.T) {

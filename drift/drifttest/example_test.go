@@ -10,7 +10,7 @@ import (
 
 // page wakes somebody up for each alert that is firing.
 func page(t *testing.T, s drift.Store, wake func(model string)) {
-	alerts, _ := s.Alerts(t.Context(), "churn", true)
+	alerts, _ := s.Alerts(t.Context(), drift.AlertQuery{Model: "churn", FiringOnly: true})
 	for _, a := range alerts {
 		wake(a.Model)
 	}

@@ -20,13 +20,13 @@ func New(t testing.TB) drift.Store {
 }
 
 // Fire stores an alert of the model that names the columns and fires at the
-// time, as a monitor would raise it, and returns it. It leaves the model's
+// time, as a monitor would raise it, and returns it, without its Seq. It leaves the model's
 // checkpoint as it is, or makes an empty one.
 func Fire(t testing.TB, s drift.Store, model string, at time.Time, columns ...string) drift.Alert {
 	t.Helper()
 	a := drift.Alert{
 		ID: model + " " + at.UTC().Format(time.RFC3339Nano), Model: model, Version: 1,
-		Source: drift.FeatureDrift, Severity: drift.Warning, FiredAt: at,
+		Source: drift.FeatureDrift, Severity: drift.Warning, Magnitude: 2.5, Worst: 2.5, FiredAt: at,
 	}
 	for _, name := range columns {
 		a.Columns = append(a.Columns, drift.ColumnFinding{Column: name, Statistic: "psi", Value: 0.5, Threshold: 0.2, PValue: 1e-9})
@@ -43,7 +43,7 @@ func Fire(t testing.TB, s drift.Store, model string, at time.Time, columns ...st
 // resolved, names the column, and returns the first that does.
 func RequireAlert(t testing.TB, s drift.Store, model, column string) drift.Alert {
 	t.Helper()
-	alerts, err := s.Alerts(t.Context(), model, false)
+	alerts, err := s.Alerts(t.Context(), drift.AlertQuery{Model: model})
 	require.NoError(t, err)
 	for _, a := range alerts {
 		if slices.Contains(a.ColumnNames(), column) {
@@ -57,7 +57,7 @@ func RequireAlert(t testing.TB, s drift.Store, model, column string) drift.Alert
 // RequireNoAlert fails the test if the model has any alert, firing or resolved.
 func RequireNoAlert(t testing.TB, s drift.Store, model string) {
 	t.Helper()
-	alerts, err := s.Alerts(t.Context(), model, false)
+	alerts, err := s.Alerts(t.Context(), drift.AlertQuery{Model: model})
 	require.NoError(t, err)
 	require.Empty(t, named(alerts), "alerts of %s", model)
 }

@@ -27,9 +27,36 @@ const (
 	changeAt      = 20_000
 )
 
-// replay watches a SEA stream by a monitor with default options, whose model
-// is the rule before the change, and returns the row and the alert at which
-// the first one fires; -1 without any. Labels come at once, or not at all.
+// watch shows a monitor with default options the rows of a stream, as a loop
+// does: all that came since its last step at once, and then a look. It returns
+// the first alert and the row at which it fired; -1 without any. next gives the
+// observations of a row.
+func watch(t testing.TB, seed uint64, reference []frame.Row, rows int, next func() []frame.Observation) (int, drift.Alert) {
+	table, err := frame.FromRows(reference[0].Schema, reference)
+	require.NoError(t, err)
+	p, err := profile.New(table, nil, nil)
+	require.NoError(t, err)
+	m, err := drift.New(drift.Config{Model: "m", Version: 1, Reference: p}, nil)
+	require.NoError(t, err)
+	rng := rand.New(rand.NewPCG(seed, 0xb0b))
+	for i := 0; i < rows; {
+		for range min(1+rng.IntN(5000), rows-i) { // a step's rows
+			for _, o := range next() {
+				o.Model, o.Version, o.Status, o.Time = "m", 1, frame.Answered, time.UnixMilli(int64(i))
+				m.Observe(o)
+			}
+			i++
+		}
+		for _, a := range m.Check(time.UnixMilli(int64(i))) {
+			return int(a.FiredAt.UnixMilli()), a
+		}
+	}
+	require.Zero(t, m.Counts().Dropped)
+	return -1, drift.Alert{}
+}
+
+// replay watches a SEA stream whose model is the rule before the change.
+// Labels come at once, or not at all.
 func replay(t testing.TB, seed uint64, o drifttest.SEAOptions, rows int, labels bool) (int, drift.Alert) {
 	o.ChangeAt += referenceRows
 	o.ShiftAt += referenceRows
@@ -38,25 +65,16 @@ func replay(t testing.TB, seed uint64, o drifttest.SEAOptions, rows int, labels 
 	for i := range reference {
 		reference[i], _ = stream.Next(schema)
 	}
-	table, err := frame.FromRows(schema, reference)
-	require.NoError(t, err)
-	p, err := profile.New(table, nil, nil)
-	require.NoError(t, err)
-	m, err := drift.New(drift.Config{Model: "sea", Version: 1, Reference: p}, nil)
-	require.NoError(t, err)
-	for i := range rows {
-		now := time.UnixMilli(int64(i))
+	outputs := frame.Schema{{Name: "label", Kind: frame.Int64}}
+	return watch(t, seed, reference, rows, func() []frame.Observation {
 		row, label := stream.Next(schema)
 		output := frame.IntValue(drifttest.SEALabel(row.Values[0].Float(), row.Values[1].Float(), o.Theta))
-		m.ObservePrediction(now, "", row, output, nil)
-		if labels {
-			m.ObserveLabel(now, "", output, label)
+		answer := frame.Observation{Row: row, Outputs: frame.Row{Schema: outputs, Values: []frame.Value{output}}}
+		if !labels {
+			return []frame.Observation{answer}
 		}
-		for _, a := range m.Check(now) {
-			return i, a
-		}
-	}
-	return -1, drift.Alert{}
+		return []frame.Observation{answer, {Outputs: answer.Outputs, Label: label}}
+	})
 }
 
 func TestStreamsWithoutDriftRaiseNoAlert(t *testing.T) {
@@ -148,7 +166,7 @@ func TestCorrelatedRowsRaiseNoAlert(t *testing.T) {
 		for seed := range *streams {
 			value, schema := next(rand.New(rand.NewPCG(uint64(seed), 7))), frame.Schema{{Name: "x", Kind: frame.Float64}}
 			row := func() frame.Row { return frame.Row{Schema: schema, Values: []frame.Value{frame.FloatValue(value())}} }
-			if raisesAlert(t, schema, row) {
+			if raisesAlert(t, uint64(seed), row) {
 				alarmed++
 			}
 		}
@@ -169,22 +187,11 @@ func keeping(share float64) func(rng *rand.Rand) func() float64 {
 }
 
 // raisesAlert watches a stream that goes on as its reference.
-func raisesAlert(t testing.TB, schema frame.Schema, row func() frame.Row) bool {
+func raisesAlert(t testing.TB, seed uint64, row func() frame.Row) bool {
 	reference := make([]frame.Row, referenceRows)
 	for i := range reference {
 		reference[i] = row()
 	}
-	table, err := frame.FromRows(schema, reference)
-	require.NoError(t, err)
-	p, err := profile.New(table, nil, nil)
-	require.NoError(t, err)
-	m, err := drift.New(drift.Config{Model: "m", Version: 1, Reference: p}, nil)
-	require.NoError(t, err)
-	for i := range streamRows {
-		m.ObservePrediction(time.Time{}, "", row(), frame.Value{}, nil)
-		if len(m.Check(time.UnixMilli(int64(i)))) > 0 {
-			return true
-		}
-	}
-	return false
+	at, _ := watch(t, seed, reference, streamRows, func() []frame.Observation { return []frame.Observation{{Row: row()}} })
+	return at >= 0
 }

@@ -3,6 +3,7 @@ package drifttest
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -30,7 +31,8 @@ func Run(t *testing.T, newStore func(t *testing.T) drift.Store) {
 		{"a checkpoint replaces the one before", "a restarted monitor goes back in time", checkReplace},
 		{"an unknown model has no checkpoint and no alerts", "a first start looks like a failure", checkUnknown},
 		{"an alert fires and resolves under one id", "an episode is counted twice", checkEpisode},
-		{"alerts come in the order of firing", "the history reads in the wrong order", checkOrder},
+		{"alerts come in the order of their last change", "a reader that follows them misses one", checkOrder},
+		{"alerts are followed by Seq", "a step reads all alerts that ever were, or misses one", checkFollow},
 		{"a model sees its own alerts only", "one model's drift retrains another", checkModels},
 		{"a bad save stores nothing", "a checkpoint passes an alert that is lost", checkAllOrNothing},
 		{"the caller's memory is its own", "a stored alert changes behind the store's back", checkMemory},
@@ -65,6 +67,7 @@ func alert(model, id string, fired int64) drift.Alert {
 			{Column: "prix d'été", Statistic: "psi", Value: 0.1 + 0.2, Threshold: 0.25, PValue: 5e-324},
 			{Column: "b", Statistic: "ks", Value: 0.5, Threshold: 0.15, PValue: 1e-9},
 		},
+		Magnitude: 10.0 / 3, Worst: 1e300,
 	}
 }
 
@@ -73,10 +76,21 @@ func resolved(a drift.Alert, when int64) drift.Alert {
 	return a
 }
 
+func query(t testing.TB, s drift.Store, q drift.AlertQuery) []drift.Alert {
+	t.Helper()
+	out, err := s.Alerts(t.Context(), q)
+	require.NoError(t, err)
+	return out
+}
+
+// alerts are those of the model without their Seq, which has to rise.
 func alerts(t testing.TB, s drift.Store, model string, firingOnly bool) []drift.Alert {
 	t.Helper()
-	out, err := s.Alerts(t.Context(), model, firingOnly)
-	require.NoError(t, err)
+	out, last := query(t, s, drift.AlertQuery{Model: model, FiringOnly: firingOnly}), int64(0)
+	for i, a := range out {
+		require.Greater(t, a.Seq, last)
+		last, out[i].Seq = a.Seq, 0
+	}
 	return out
 }
 
@@ -119,15 +133,51 @@ func checkEpisode(t *testing.T, s drift.Store) {
 	require.Equal(t, []drift.Alert{done}, alerts(t, s, "m", false))
 }
 
+func ids(alerts []drift.Alert) (all string) {
+	for _, a := range alerts {
+		all += a.ID
+	}
+	return all
+}
+
 func checkOrder(t *testing.T, s drift.Store) {
 	require.NoError(t, s.Save(t.Context(), checkpoint("m", 9), []drift.Alert{alert("m", "z", 5), alert("m", "y", 7)}))
 	require.NoError(t, s.Save(t.Context(), checkpoint("m", 9), []drift.Alert{alert("m", "x", 5), alert("m", "a", 3)}))
+	require.Equal(t, "zyxa", ids(alerts(t, s, "m", false)))
 	require.NoError(t, s.Save(t.Context(), checkpoint("m", 9), []drift.Alert{resolved(alert("m", "z", 5), 8)}))
-	var ids string
-	for _, a := range alerts(t, s, "m", false) {
-		ids += a.ID
+	require.Equal(t, "yxaz", ids(alerts(t, s, "m", false)))
+	require.Equal(t, "yxa", ids(alerts(t, s, "m", true)))
+}
+
+func checkFollow(t *testing.T, s drift.Store) {
+	after := func(seq int64, limit int) []drift.Alert {
+		return query(t, s, drift.AlertQuery{Model: "m", After: seq, Limit: limit})
 	}
-	require.Equal(t, "azxy", ids)
+	require.NoError(t, s.Save(t.Context(), checkpoint("m", 1), []drift.Alert{alert("m", "a", 1), alert("m", "b", 1), alert("m", "c", 1)}))
+	first := after(0, 2)
+	require.Equal(t, "ab", ids(first))
+	rest := after(first[1].Seq, 2)
+	require.Equal(t, "c", ids(rest))
+	last := rest[0].Seq
+	require.Empty(t, after(last, 0))
+
+	again := alert("m", "b", 1)
+	again.Seq = 1 << 40
+	require.NoError(t, s.Save(t.Context(), checkpoint("m", 2), []drift.Alert{again}))
+	require.Empty(t, after(last, 0), "the same again is no change, whatever Seq it says")
+	require.NoError(t, s.Save(t.Context(), checkpoint("n", 2), []drift.Alert{alert("n", "d", 1)}))
+	worse := alert("m", "b", 1)
+	worse.Worst = 2e300
+	require.NoError(t, s.Save(t.Context(), checkpoint("m", 3), []drift.Alert{worse, resolved(alert("m", "a", 1), 4)}))
+	changed := after(last, 0)
+	require.Equal(t, "ba", ids(changed), "in the order of the save")
+	require.Equal(t, 2e300, changed[0].Worst)
+	require.Equal(t, "b", ids(query(t, s, drift.AlertQuery{Model: "m", After: last, FiringOnly: true})))
+
+	for _, q := range []drift.AlertQuery{{Model: "m", After: -1}, {Model: "m", Limit: -1}} {
+		_, err := s.Alerts(t.Context(), q)
+		require.ErrorIs(t, err, drift.ErrInvalid)
+	}
 }
 
 func checkModels(t *testing.T, s drift.Store) {
@@ -146,7 +196,9 @@ func checkModels(t *testing.T, s drift.Store) {
 func checkAllOrNothing(t *testing.T, s drift.Store) {
 	good, early := alert("m", "good", 1), resolved(alert("m", "early", 5), 4)
 	infinite := alert("m", "infinite", 1)
-	infinite.Columns[0].Value = 1 / (infinite.Columns[0].Value - infinite.Columns[0].Value)
+	infinite.Columns[0].Value = math.Inf(1)
+	endless := alert("m", "endless", 1)
+	endless.Worst = math.Inf(1)
 	for name, bad := range map[string][]drift.Alert{
 		"no id":                {good, alert("m", "", 1)},
 		"twice":                {good, good},
@@ -154,6 +206,7 @@ func checkAllOrNothing(t *testing.T, s drift.Store) {
 		"no time":              {good, {ID: "x", Model: "m"}},
 		"resolved too early":   {good, early},
 		"a figure is infinite": {good, infinite},
+		"it is endlessly bad":  {good, endless},
 	} {
 		require.ErrorIs(t, s.Save(t.Context(), checkpoint("m", 1), bad), drift.ErrInvalid, name)
 		require.Empty(t, alerts(t, s, "m", false), name)
@@ -198,7 +251,7 @@ func checkContext(t *testing.T, s drift.Store) {
 	require.ErrorIs(t, s.Save(ctx, checkpoint("m", 1), nil), context.Canceled)
 	_, err := s.Checkpoint(ctx, "m")
 	require.ErrorIs(t, err, context.Canceled)
-	_, err = s.Alerts(ctx, "m", false)
+	_, err = s.Alerts(ctx, drift.AlertQuery{Model: "m"})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -229,7 +282,7 @@ func checkRandom(t *testing.T, s drift.Store) {
 		var changed []drift.Alert
 		for range rng.IntN(3) {
 			a := alert(model, fmt.Sprint(rng.IntN(30)), rng.Int64N(10))
-			a.Columns = a.Columns[:rng.IntN(3)]
+			a.Columns, a.Worst = a.Columns[:rng.IntN(3)], float64(rng.IntN(2))
 			if rng.IntN(2) == 0 {
 				a = resolved(a, 5+rng.Int64N(10))
 			}
@@ -242,9 +295,10 @@ func checkRandom(t *testing.T, s drift.Store) {
 		}
 		require.Equal(t, want == nil, got == nil, "%v against %v", want, got)
 		for _, m := range models {
-			for _, firing := range []bool{false, true} {
-				require.Equal(t, clean(alerts(t, mem, m, firing)), clean(alerts(t, s, m, firing)))
-			}
+			q := drift.AlertQuery{Model: m, FiringOnly: rng.IntN(2) == 0, After: rng.Int64N(60), Limit: rng.IntN(4)}
+			require.Equal(t, clean(query(t, mem, q)), clean(query(t, s, q)), "%+v", q)
+			all := drift.AlertQuery{Model: m}
+			require.Equal(t, clean(query(t, mem, all)), clean(query(t, s, all)))
 			wantC, wantErr := mem.Checkpoint(t.Context(), m)
 			gotC, gotErr := s.Checkpoint(t.Context(), m)
 			require.Equal(t, wantErr == nil, gotErr == nil)

@@ -27,9 +27,11 @@ type Observation struct {
 	ID      string // of the request
 	Index   int    // of the row within the request, from 0
 	Status  Status
-	Row     Row       // the inputs; empty in an event with a Label
-	Outputs Row       // named outputs; empty unless Status.OK
-	Label   Value     // the truth; null in the event of the answer itself
-	Output  string    // the output that Label is the truth of
-	Time    time.Time // of the answer, or of the label's arrival
+	Row     Row    // the inputs; empty in an event with a Label
+	Outputs Row    // named outputs; empty unless Status.OK
+	Label   Value  // the truth; null in the event of the answer itself
+	Output  string // the output that Label is the truth of; "": "label"
+	// Replaces is the label that this one corrects; null unless it is a correction.
+	Replaces Value
+	Time     time.Time // of the answer, or of the label's arrival
 }

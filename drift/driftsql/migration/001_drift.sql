@@ -5,20 +5,24 @@ CREATE TABLE {p}drift_checkpoint (
 	prediction_seq BIGINT NOT NULL,
 	label_seq      BIGINT NOT NULL,
 	checked_at     BIGINT NOT NULL,
+	alert_seq      BIGINT NOT NULL, -- seq of the model's latest change of an alert
 	state          BLOB NOT NULL -- drift.Monitor.MarshalBinary
 );
 
 CREATE TABLE {p}drift_alert (
-	seq         INTEGER PRIMARY KEY NOT NULL, -- the order of storing
-	id          TEXT NOT NULL UNIQUE,
+	id          TEXT PRIMARY KEY NOT NULL,
 	model       TEXT NOT NULL,
+	seq         BIGINT NOT NULL, -- of its last change, by model
 	version     BIGINT NOT NULL,
 	source      TEXT NOT NULL,
 	severity    TEXT NOT NULL,
 	findings    TEXT NOT NULL, -- JSON of the columns, worst first
+	magnitude   DOUBLE PRECISION NOT NULL,
+	worst       DOUBLE PRECISION NOT NULL,
 	fired_at    BIGINT NOT NULL,
 	resolved_at BIGINT, -- NULL while firing
 	reason      TEXT NOT NULL
 );
 
-CREATE INDEX {p}drift_alert_model ON {p}drift_alert (model, fired_at, seq);
+CREATE UNIQUE INDEX {p}drift_alert_seq ON {p}drift_alert (model, seq);
+CREATE INDEX {p}drift_alert_firing ON {p}drift_alert (model, seq) WHERE resolved_at IS NULL;
