@@ -17,12 +17,10 @@ func Example() {
 		}
 		return a
 	}}))
-	send := alert.Dedup(alert.Log(logger))
-	a := drift.Alert{
+	sender := alert.Log(logger)
+	_ = sender.Send(context.Background(), alert.FromAlert(drift.Alert{
 		ID: "7f3c", Model: "churn", Version: 3, Source: drift.FeatureDrift, Severity: drift.Warning,
-		Columns: []drift.ColumnFinding{{Column: "age"}, {Column: "plan"}}, FiredAt: time.Unix(0, 0),
-	}
-	_ = send.Send(context.Background(), a)
-	_ = send.Send(context.Background(), a) // a second time is passed over
-	// Output: level=WARN msg="drift alert fired" alert=7f3c model=churn version=3 source=feature_drift severity=warning columns="[age plan]"
+		Columns: []drift.ColumnFinding{{Column: "age", Statistic: "psi", Value: 0.31, Threshold: 0.2}}, FiredAt: time.Unix(0, 0).UTC(),
+	}))
+	// Output: level=WARN msg="churn version 3: feature drift in age (psi 0.31 over 0.2)" kind=alert.fired model=churn version=3 at=1970-01-01T00:00:00.000Z id=7f3c-fired alert=7f3c columns=[age]
 }
