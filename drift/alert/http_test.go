@@ -210,6 +210,16 @@ func TestSecretsAreNotTold(t *testing.T) {
 	}
 }
 
+// Where what is shown of an answer ends within a secret, none of it is shown.
+func TestNoPartOfASecretIsTold(t *testing.T) {
+	token := "Zt9" + strings.Repeat("Qw7-", 10)
+	for pad := range 320 {
+		a := &answers{status: 404, body: strings.Repeat("x", pad) + token}
+		err := senders("https://example.com/services/"+token, a)[0].Send(t.Context(), promoted())
+		require.NotContains(t, err.Error(), "Zt9Q", "after %d bytes", pad)
+	}
+}
+
 // golden compares a body with a file that holds the documented shape.
 func golden(t *testing.T, file, body string) {
 	t.Helper()
