@@ -1,16 +1,14 @@
 package alert
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,140 +16,97 @@ import (
 	"github.com/mlloop/mlloop/internal/fault"
 )
 
-// WebhookOptions configures a webhook; the zero value of a field is its
-// default.
+// WebhookOptions configures Webhook; the zero value of a field is its default.
 type WebhookOptions struct {
 	// Secret signs every message, if there is one (Standard Webhooks 1.0: the
 	// header webhook-signature is "v1," and the base64 HMAC-SHA256 of
-	// "<webhook-id>.<webhook-timestamp>.<body>").
-	Secret   []byte
-	Timeout  time.Duration // of one attempt; default 10 s
-	Attempts int           // default 4
-	Backoff  time.Duration // before the second attempt, doubling from there; default 1 s
-	Client   *http.Client  // default: http.DefaultClient
-	Now      func() time.Time
+	// "<webhook-id>.<webhook-timestamp>.<body>"). It is the bytes themselves, not
+	// their form "whsec_<base64>".
+	Secret  []byte
+	Name    string           // default webhook:<host>
+	Timeout time.Duration    // of an attempt; default 10 s
+	Client  *http.Client     // default http.DefaultClient; its CheckRedirect is not used
+	Now     func() time.Time // for webhook-timestamp; default time.Now
 }
 
-// maxWait bounds the pause that a receiver can ask for with Retry-After.
-const maxWait = time.Minute
-
-// Webhook posts each alert to a URL as JSON,
-//
-//	{"type": "drift.alert.fired", "timestamp": "2026-01-02T03:04:05.678Z", "data": {…}}
-//
-// with the drift.Alert as data and the type drift.alert.resolved for its end.
-// A status of 429 or 5xx, or no answer, is tried again. It is safe for
-// concurrent use.
-type Webhook struct {
-	url  string
-	opts WebhookOptions
+type webhook struct {
+	poster
+	sign func(content []byte) string // a closure, so that no print shows the secret
+	now  func() time.Time
 }
 
-// NewWebhook returns a sender that posts to an http or https URL. It does no
-// I/O. Errors: Invalid.
-func NewWebhook(rawURL string, opts *WebhookOptions) (*Webhook, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return nil, fault.Errorf(fault.Invalid, "alert: webhook: %q is no http or https URL", rawURL)
-	}
+// Webhook returns a sender that posts each message to an http or https URL, as
+// Standard Webhooks 1.0 asks:
+//
+//	{"type": "alert.fired", "timestamp": "2026-01-02T03:04:05.678Z", "data": {
+//		"id": "7f3c-fired", "model": "churn", "version": 3, "severity": "critical", "text": "…", "alert": {…}}}
+//
+// with the drift.Alert as alert, for alerts only, and no version for a message
+// about the model. The header webhook-id is the message's ID, with characters
+// that the header or the signature cannot hold as %XX. A status of 2xx is taken;
+// 408, 425, 429, 5xx or no answer is of kind Unavailable, 401, 403 and 407 are
+// Denied, all others Invalid. A URL that cannot work is told by Check, and by
+// every Send.
+func Webhook(url string, opts *WebhookOptions) Sender {
 	var o WebhookOptions
 	if opts != nil {
 		o = *opts
 	}
-	if o.Timeout == 0 {
-		o.Timeout = 10 * time.Second
+	w := webhook{poster: newPoster("webhook", url, o.Name, o.Timeout, o.Client), now: o.Now}
+	if w.now == nil {
+		w.now = time.Now
 	}
-	if o.Attempts == 0 {
-		o.Attempts = 4
-	}
-	if o.Backoff == 0 {
-		o.Backoff = time.Second
-	}
-	if o.Client == nil {
-		o.Client = http.DefaultClient
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	return &Webhook{url: rawURL, opts: o}, nil
-}
-
-// Send implements Sender. Errors: Invalid when the receiver refuses the
-// message (a status of 4xx but 429), Unavailable when the attempts are used
-// up, the context's when it is done.
-func (w *Webhook) Send(ctx context.Context, a drift.Alert) error {
-	body, err := w.body(a)
-	if err != nil {
-		return fmt.Errorf("alert: webhook: alert %s: %w", a.ID, err)
-	}
-	for attempt := 1; ; attempt++ {
-		wait, err := w.post(ctx, messageID(a), body)
-		if err == nil {
-			return nil
-		}
-		if wait < 0 || attempt >= w.opts.Attempts {
-			return fmt.Errorf("alert: webhook: alert %s, attempt %d: %w", a.ID, attempt, err)
-		}
-		wait = max(wait, w.opts.Backoff<<(attempt-1))
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("alert: webhook: alert %s: %w after: %w", a.ID, ctx.Err(), err)
-		case <-time.After(wait):
+	if secret := slices.Clone(o.Secret); len(secret) > 0 {
+		w.sign = func(content []byte) string {
+			mac := hmac.New(sha256.New, secret)
+			mac.Write(content)
+			return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 		}
 	}
+	return w
 }
 
-func (w *Webhook) body(a drift.Alert) ([]byte, error) {
-	kind, at := "drift.alert.fired", a.FiredAt
-	if !a.Firing() {
-		kind, at = "drift.alert.resolved", a.ResolvedAt
-	}
-	return json.Marshal(struct {
-		Type      string      `json:"type"`
-		Timestamp time.Time   `json:"timestamp"`
-		Data      drift.Alert `json:"data"`
-	}{kind, at.UTC(), a})
+type webhookBody struct {
+	Type      string      `json:"type"`
+	Timestamp time.Time   `json:"timestamp"`
+	Data      webhookData `json:"data"`
 }
 
-// post makes one attempt. The wait is how long the receiver wants to be left
-// alone, and negative when another attempt cannot help.
-func (w *Webhook) post(ctx context.Context, id string, body []byte) (wait time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, w.opts.Timeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
-	if err != nil {
-		return -1, err
-	}
-	stamp := strconv.FormatInt(w.opts.Now().Unix(), 10)
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Webhook-Id", id)
-	request.Header.Set("Webhook-Timestamp", stamp)
-	if len(w.opts.Secret) > 0 {
-		mac := hmac.New(sha256.New, w.opts.Secret)
-		fmt.Fprintf(mac, "%s.%s.%s", id, stamp, body)
-		request.Header.Set("Webhook-Signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
-	}
-	response, err := w.opts.Client.Do(request)
-	if err != nil {
-		return 0, fault.Errorf(fault.Unavailable, "no answer: %w", err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	said, _ := io.ReadAll(io.LimitReader(response.Body, 512)) // for the error only
-	switch code := response.StatusCode; {
-	case code < 300:
-		return 0, nil
-	case code == http.StatusTooManyRequests || code >= 500:
-		return retryAfter(response.Header), fault.Errorf(fault.Unavailable, "the receiver answered %s: %s", response.Status, said)
-	default:
-		return -1, fault.Errorf(fault.Invalid, "the receiver answered %s: %s", response.Status, said)
-	}
+type webhookData struct {
+	ID       string         `json:"id"`
+	Model    string         `json:"model"`
+	Version  int64          `json:"version,omitempty"`
+	Severity drift.Severity `json:"severity"`
+	Text     string         `json:"text"`
+	Alert    *drift.Alert   `json:"alert,omitempty"`
 }
 
-// retryAfter reads the header's seconds; 0 without any.
-func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil || seconds < 0 {
-		return 0
+// Send implements Sender.
+func (w webhook) Send(ctx context.Context, m Message) error {
+	body, err := json.Marshal(webhookBody{m.Kind, m.Time.UTC(), webhookData{m.ID, m.Model, m.Version, m.Severity, m.Text, m.Alert}})
+	if err != nil { // a number of the alert that is not finite, a year beyond 9999
+		return w.wrong(m.ID, fault.Invalid, "%w", err)
 	}
-	return min(time.Duration(seconds)*time.Second, maxWait)
+	id, stamp := headerID(m.ID), strconv.FormatInt(w.now().Unix(), 10)
+	header := http.Header{}
+	header.Set("Webhook-Id", id)
+	header.Set("Webhook-Timestamp", stamp)
+	if w.sign != nil {
+		header.Set("Webhook-Signature", w.sign(fmt.Appendf(nil, "%s.%s.%s", id, stamp, body)))
+	}
+	return w.post(ctx, m.ID, header, body)
+}
+
+// headerID escapes what a header cannot hold, and the dot, which parts the
+// content that is signed.
+func headerID(id string) string {
+	var out []byte
+	for _, b := range []byte(id) {
+		if b <= ' ' || b > '~' || b == '.' || b == '%' {
+			out = fmt.Appendf(out, "%%%02X", b)
+		} else {
+			out = append(out, b)
+		}
+	}
+	return string(out)
 }
