@@ -19,8 +19,8 @@ const (
 
 // Watch is what a comparison of two arms says so far.
 type Watch struct {
-	// Outcome is Fail once harm beyond the margin is shown, Pass once it is shown
-	// that there is none, else Inconclusive. The first that is shown stays.
+	// Outcome is Fail once harm beyond the margin is shown, and stays so; Pass once
+	// it is shown that there is none, until harm is; else Inconclusive.
 	Outcome Outcome `json:"outcome"`
 	Metric  string  `json:"metric"`
 	// Diff is the canary's mean minus the primary's; Low and High bound it at
@@ -68,13 +68,11 @@ func (a *arms) add(arm Arm, x float64) {
 	a.Harm.add(d-a.Margin, 1+a.Margin)
 	a.Safe.add(a.Margin-d, 1-a.Margin)
 	a.Bounds.add(d, a.Alpha)
-	if a.Shown == Inconclusive {
-		switch limit := -math.Log(a.Alpha); {
-		case a.Harm.log() >= limit:
-			a.Shown = Fail
-		case a.Safe.log() >= limit:
-			a.Shown = Pass
-		}
+	switch limit := -math.Log(a.Alpha); {
+	case a.Harm.Log >= limit || a.Shown == Fail:
+		a.Shown = Fail
+	case a.Safe.Log >= limit && a.Shown == Inconclusive:
+		a.Shown = Pass
 	}
 }
 
@@ -186,6 +184,9 @@ func (a *arms) check() error {
 	}
 	if a.Bounds.N < 0 || (a.Bounds.N > 0 && !(a.Bounds.Stakes > 0)) || a.Bounds.Price < 0 || a.Bounds.Squares < 0 {
 		p.Addf("bounds %+v", a.Bounds)
+	}
+	if !a.Harm.check() || !a.Safe.check() {
+		p.Addf("wealth %+v, %+v", a.Harm, a.Safe)
 	}
 	return p.Err()
 }

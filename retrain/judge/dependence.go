@@ -9,11 +9,15 @@ import (
 // How the variance of a mean of dependent rows is found. The numbers were
 // chosen by the simulations of this package: see the package comment.
 const (
-	mostBlocks  = 64  // more blocks than that tell little, and shorter ones hide dependence
-	leastBlocks = 8   // fewer do not make a variance
-	growth      = 0.7 // standard errors by which a longer block's variance may exceed a shorter one's
-	leastRows   = 30  // with fewer no judgement is made
+	mostBlocks  = 64 // more blocks than that tell little, and shorter ones hide dependence
+	leastBlocks = 8  // fewer do not make a variance
+	leastRows   = 30 // with fewer no judgement is made
 )
+
+// tolerance is by how many standard errors a longer block's variance may exceed a
+// shorter one's before the rows count as dependent. Few rows hide dependence,
+// which then must be suspected sooner.
+func tolerance(rows int) float64 { return min(0.9, float64(rows)/400) }
 
 // spread is what a series in the order of time tells of its mean.
 type spread struct {
@@ -53,10 +57,10 @@ func spreadOf(x []float64) spread {
 	byRow := batchVariance(sums, n, s.mean)
 	dependent := false
 	for _, c := range scales {
-		dependent = dependent || c.exceeds(byRow)
+		dependent = dependent || c.exceeds(byRow, tolerance(n))
 	}
 	at := 0
-	for at < len(scales)-1 && grows(scales, at) {
+	for at < len(scales)-1 && grows(scales, at, tolerance(n)) {
 		at++
 	}
 	s.settled = true
@@ -82,8 +86,8 @@ type scale struct {
 
 // exceeds tells whether the variance is larger than that of shorter blocks by
 // more than chance.
-func (c scale) exceeds(shorter float64) bool {
-	return c.variance > shorter*(1+growth*math.Sqrt(2/float64(c.blocks-1)))
+func (c scale) exceeds(shorter, tolerance float64) bool {
+	return c.variance > shorter*(1+tolerance*math.Sqrt(2/float64(c.blocks-1)))
 }
 
 func scalesOf(sums []float64, mean float64) []scale {
@@ -94,9 +98,9 @@ func scalesOf(sums []float64, mean float64) []scale {
 	return scales
 }
 
-func grows(scales []scale, at int) bool {
+func grows(scales []scale, at int, tolerance float64) bool {
 	for _, c := range scales[at+1:] {
-		if c.exceeds(scales[at].variance) {
+		if c.exceeds(scales[at].variance, tolerance) {
 			return true
 		}
 	}
@@ -119,7 +123,7 @@ func batchVariance(sums []float64, blocks int, mean float64) float64 {
 
 // effective is the number of independent rows that would give the variance.
 func (s spread) effective(byRow float64) float64 {
-	if !(s.variance > 0) || byRow >= s.variance {
+	if !(s.variance > 0) || byRow >= s.variance || math.IsInf(s.variance, 0) {
 		return float64(s.n)
 	}
 	return float64(s.n) * byRow / s.variance

@@ -25,15 +25,15 @@ func (e *estimate) add(s series, sign float64) {
 	if math.IsInf(sp.variance, 0) {
 		return
 	}
-	// Two rows more, one each way, as large as the largest seen. Of dependent rows
-	// an unseen one would not come alone: they are added to the independent rows
-	// that these are worth.
-	largest := s.floor
+	// Two rows more, one each way, as large as the largest seen, or as the floor.
+	// Of dependent rows an unseen one would not come alone: they are added to the
+	// independent rows that these are worth.
+	var largest float64
 	for _, v := range s.gain {
 		largest = max(largest, math.Abs(v-sp.mean))
 	}
-	effective := sp.effective(meanVariance(s.gain))
-	v := sp.variance + 2*largest*largest/(effective+2)/(effective+2)
+	own := sp.effective(meanVariance(s.gain))
+	v := sp.variance + 2*max(perRow(largest, own), perRow(s.floor, min(own, s.effective)))
 	df := sp.df
 	if e.known { // Welch and Satterthwaite
 		sum := e.variance + v
@@ -45,6 +45,9 @@ func (e *estimate) add(s series, sign float64) {
 		e.few = fmt.Sprintf("rows depend on each other over more than %d of them, too long for %d rows", sp.block, sp.n)
 	}
 }
+
+// perRow is the squared part of one row in a mean of so many and two more.
+func perRow(size, rows float64) float64 { return size / (rows + 2) * size / (rows + 2) }
 
 func (e estimate) judge(q question, m metric.Metric, margin float64, o Options) Judgement {
 	j := Judgement{

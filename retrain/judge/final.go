@@ -19,6 +19,15 @@ func Final(name string, challenger, champion metric.Scores, margin float64, o *O
 	if err != nil {
 		return Judgement{}, err
 	}
+	e, err := armsEstimate(m, challenger, champion)
+	if err != nil {
+		return Judgement{}, fault.Errorf(fault.Kind(err), "judge: %s of %s: %w", what, name, err)
+	}
+	return e.judge(nonInferior{}, m, margin, opts), nil
+}
+
+// armsEstimate takes scores that were checked.
+func armsEstimate(m metric.Metric, challenger, champion metric.Scores) (estimate, error) {
 	e := estimate{n: min(len(challenger.Labels), len(champion.Labels)), block: 1}
 	arms := []struct {
 		who    string
@@ -31,16 +40,16 @@ func Final(name string, challenger, champion metric.Scores, margin float64, o *O
 		}
 	}
 	if e.n == 0 || (m.Name == metric.NameAUC && min(rarest(challenger), rarest(champion)) == 0) {
-		return e.judge(nonInferior{}, m, margin, opts), nil
+		return e, nil
 	}
 	for _, arm := range arms {
 		s, err := armSeries(m, arm.scores)
 		if err != nil {
-			return Judgement{}, fault.Errorf(fault.Kind(err), "judge: %s of %s: %w", what, name, err)
+			return e, err
 		}
 		e.add(s, arm.sign)
 	}
-	return e.judge(nonInferior{}, m, margin, opts), nil
+	return e, nil
 }
 
 // armSeries returns one model's metric row by row, larger being better.
@@ -52,5 +61,5 @@ func armSeries(m metric.Metric, scores metric.Scores) (series, error) {
 	for i := range rows {
 		rows[i] *= direction(m)
 	}
-	return series{gain: rows, floor: coinToss(m, scores)}, nil
+	return series{gain: rows, floor: coinToss(m, scores), effective: float64(len(rows))}, nil
 }

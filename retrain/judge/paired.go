@@ -58,15 +58,24 @@ func paired(what string, q question, name string, challenger, champion metric.Sc
 	if !slices.Equal(challenger.Labels, champion.Labels) {
 		return Judgement{}, fault.Errorf(fault.Invalid, "judge: %s of %s: the labels differ: both must answer the same rows in the same order", what, name)
 	}
-	e := estimate{n: len(champion.Labels), block: 1, few: tooFew(m, champion)}
-	if e.n > 0 && !(m.Name == metric.NameAUC && rarest(champion) == 0) {
-		s, err := pairedSeries(m, challenger, champion)
-		if err != nil {
-			return Judgement{}, fault.Errorf(fault.Kind(err), "judge: %s of %s: %w", what, name, err)
-		}
-		e.add(s, 1)
+	e, err := pairedEstimate(m, challenger, champion)
+	if err != nil {
+		return Judgement{}, fault.Errorf(fault.Kind(err), "judge: %s of %s: %w", what, name, err)
 	}
 	return e.judge(q, m, margin, opts), nil
+}
+
+// pairedEstimate takes scores that were checked.
+func pairedEstimate(m metric.Metric, challenger, champion metric.Scores) (estimate, error) {
+	e := estimate{n: len(champion.Labels), block: 1, few: tooFew(m, champion)}
+	if e.n == 0 || (m.Name == metric.NameAUC && rarest(champion) == 0) {
+		return e, nil
+	}
+	s, err := pairedSeries(m, challenger, champion)
+	if err == nil {
+		e.add(s, 1)
+	}
+	return e, err
 }
 
 // checkQuestion gathers everything that is wrong with what was asked.

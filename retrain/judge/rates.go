@@ -35,7 +35,7 @@ func newArms(what string, o *WatchOptions, margin float64, block int) (arms, err
 	if out.Block == 0 {
 		out.Block = block
 	}
-	a := arms{Margin: out.Margin, Alpha: out.Alpha, Block: out.Block, Shown: Inconclusive}
+	a := arms{Margin: out.Margin, Alpha: out.Alpha, Block: out.Block, Shown: Inconclusive, Harm: newWealth(), Safe: newWealth()}
 	if err := a.check(); err != nil {
 		return a, fault.Errorf(fault.Invalid, "judge: %s: %w: want a margin within [0, 1), alpha within (0, 0.5), a block of 1 at least", what, err)
 	}

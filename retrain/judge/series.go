@@ -17,6 +17,9 @@ type series struct {
 	// loses, or the spread of the champion's own rows. Rows without any difference
 	// are no certainty.
 	floor float64
+	// effective is the number of independent rows that these are worth to either
+	// model alone: where the two hardly ever differ, the difference hides it.
+	effective float64
 }
 
 // pairedSeries returns the challenger's gain on the champion for each row, the
@@ -30,11 +33,30 @@ func pairedSeries(m metric.Metric, challenger, champion metric.Scores) (series, 
 	if err != nil {
 		return series{}, err
 	}
-	s := series{gain: a, floor: max(coinToss(m, champion), math.Sqrt(meanVariance(b)*float64(len(b))))}
+	s := series{
+		gain: a, floor: max(coinToss(m, champion), math.Sqrt(meanVariance(b)*float64(len(b)))),
+		effective: min(effectiveRows(a), effectiveRows(b)),
+	}
+	if m.Name == metric.NameAUC { // runs of one class, too, make rows few
+		s.effective = min(s.effective, effectiveRows(labelRows(champion)))
+	}
 	for i, v := range b {
 		s.gain[i] = direction(m) * (s.gain[i] - v)
 	}
 	return s, nil
+}
+
+func effectiveRows(rows []float64) float64 { return spreadOf(rows).effective(meanVariance(rows)) }
+
+// labelRows tells for each row whether it is of the first class.
+func labelRows(s metric.Scores) []float64 {
+	rows := make([]float64, len(s.Labels))
+	for i, y := range s.Labels {
+		if y == 0 {
+			rows[i] = 1
+		}
+	}
+	return rows
 }
 
 func direction(m metric.Metric) float64 {
@@ -45,8 +67,8 @@ func direction(m metric.Metric) float64 {
 }
 
 // coinToss is what a row loses by a guess: 1 of accuracy, ln k of log-loss,
-// (1-1/k) of the Brier score (halved for two classes), and half the influence of
-// a row of the rarest class on AUC.
+// 1-1/k of the Brier score (halved for two classes), and of AUC as much as a row of
+// the rarest class can move it.
 func coinToss(m metric.Metric, s metric.Scores) float64 {
 	k := float64(s.Classes)
 	switch m.Name {
@@ -58,7 +80,7 @@ func coinToss(m metric.Metric, s metric.Scores) float64 {
 		}
 		return 1 - 1/k
 	case metric.NameAUC:
-		return 0.5 * float64(len(s.Labels)) / float64(max(rarest(s), 1)) / k
+		return float64(len(s.Labels)) / float64(max(rarest(s), 1)) / k
 	}
 	return 1
 }
