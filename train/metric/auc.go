@@ -130,25 +130,10 @@ func (p placements) delong(labels []int, c int) float64 {
 	return inside/(m-1)/m + out/(n-1)/n
 }
 
-// macroAUC averages one-against-the-rest areas. A row moves the mean by the sum
-// of its influences on each of them.
+// macroAUC averages one-against-the-rest areas.
 func macroAUC(s Scores, opts Options) Result {
-	n, k := float64(len(s.Labels)), float64(s.Classes)
-	influence := make([]float64, len(s.Labels))
-	var mean float64
-	smallest := len(s.Labels)
-	for c := range s.Classes {
-		p := s.placements(c)
-		mean += p.area / k
-		smallest = min(smallest, p.inside, p.out)
-		for i, v := range p.of {
-			side := float64(p.out)
-			if s.Labels[i] == c {
-				side = float64(p.inside)
-			}
-			influence[i] += (v - p.area) * n / side / k
-		}
-	}
+	n := float64(len(s.Labels))
+	mean, influence, smallest := s.areaInfluences()
 	var squares float64
 	for _, v := range influence {
 		squares += v * v

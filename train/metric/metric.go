@@ -20,17 +20,18 @@ type Metric struct {
 	Name         string
 	HigherBetter bool
 
-	evaluate  func(Scores, Options) (Result, error)
-	statistic func(Scores, blocks) (statistic, error)
+	evaluate     func(Scores, Options) (Result, error)
+	statistic    func(Scores, blocks) (statistic, error)
+	contribution func(Scores, int) float64 // of a row, where the metric is a mean over rows
 }
 
 // All returns every metric.
 func All() []Metric {
 	return []Metric{
-		{NameAccuracy, true, accuracy, meanOf(hit)},
-		{NameLogLoss, false, logLoss, meanOf(surprise)},
-		{NameAUC, true, auc, aucStatistic},
-		{NameBrier, false, brier, meanOf(squaredError)},
+		{NameAccuracy, true, accuracy, meanOf(hit), hit},
+		{NameLogLoss, false, logLoss, meanOf(surprise), surprise},
+		{NameAUC, true, auc, aucStatistic, nil},
+		{NameBrier, false, brier, meanOf(squaredError), squaredError},
 	}
 }
 

@@ -1,0 +1,3 @@
+// Package judge holds the statistics by which a challenger is judged, apart
+// from the machine that acts on them.
+package judge
