@@ -1,7 +1,6 @@
 package retraindbos
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -14,6 +13,7 @@ import (
 	_ "github.com/dbos-inc/dbos-transact-golang/dbos/driver/sqlite" // teaches DBOS SQLite's error codes
 
 	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/internal/id"
 	"github.com/mlloop/mlloop/internal/sqldb"
 	"github.com/mlloop/mlloop/retrain"
 )
@@ -26,15 +26,13 @@ const SQLite = sqldb.SQLite
 
 // Options tune an Engine. A nil *Options means all defaults.
 type Options struct {
-	// Executor names this process among those that share the database. A process
-	// that starts again under the same name resumes what it left unfinished.
-	// "": "mlloop".
-	Executor string
-	// Version names the workflows' code. Unfinished workflows are resumed only by
-	// an executor of the same version: change it when you change a workflow's
-	// steps. "": "1".
-	Version string
-	// Logger receives DBOS's warnings. nil: silent.
+	// Lease is how long a process that runs workflows may be silent before another
+	// one takes them up. It matters where a process hangs, or where the death of one
+	// cannot be seen; a closed or killed one of the same machine is succeeded at
+	// once. 0: 15 s.
+	Lease time.Duration
+	// Logger receives DBOS's warnings, panics with their stack, and what the
+	// background work could not do. nil: silent.
 	Logger *slog.Logger
 }
 
@@ -43,11 +41,18 @@ type Engine struct {
 	db      *sql.DB
 	dialect Dialect
 	options Options
+	life    string // tells this engine from all others, whatever DBOS calls it
 
 	mu        sync.Mutex
 	workflows map[string]retrain.Workflow
-	dbos      dbos.Context // nil before Launch
+	running   map[string]*run  // by workflow id
+	tries     map[string]*run  // by the id of the DBOS workflow
+	pending   map[string]sight // unfinished workflows that run elsewhere or wait for another try
+	dbos      dbos.Context     // nil before Launch
 	closed    bool
+	stop      context.CancelFunc // of the background work
+	work      sync.WaitGroup     // runs and the background work
+	ended     chan struct{}      // closed by Close
 }
 
 var _ retrain.Engine = (*Engine)(nil)
@@ -55,15 +60,16 @@ var _ retrain.Engine = (*Engine)(nil)
 // New returns an engine that keeps its tables (DBOS's own) in db. It does no
 // I/O; Launch creates the tables.
 func New(db *sql.DB, dialect Dialect, o *Options) *Engine {
-	e := &Engine{db: db, dialect: dialect, workflows: make(map[string]retrain.Workflow)}
+	e := &Engine{
+		db: db, dialect: dialect, life: id.New(), ended: make(chan struct{}),
+		workflows: make(map[string]retrain.Workflow), running: make(map[string]*run),
+		tries: make(map[string]*run), pending: make(map[string]sight),
+	}
 	if o != nil {
 		e.options = *o
 	}
-	if e.options.Executor == "" {
-		e.options.Executor = "mlloop"
-	}
-	if e.options.Version == "" {
-		e.options.Version = "1"
+	if e.options.Lease <= 0 {
+		e.options.Lease = 15 * time.Second
 	}
 	if e.options.Logger == nil {
 		e.options.Logger = slog.New(slog.DiscardHandler)
@@ -71,8 +77,7 @@ func New(db *sql.DB, dialect Dialect, o *Options) *Engine {
 	return e
 }
 
-// Register names a workflow. Errors: AlreadyExists for a name registered
-// before, Conflict after Launch.
+// Register implements retrain.Engine.
 func (e *Engine) Register(name string, w retrain.Workflow) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -86,185 +91,251 @@ func (e *Engine) Register(name string, w retrain.Workflow) error {
 	return nil
 }
 
-// Launch creates DBOS's tables where they are missing and resumes unfinished
-// workflows in the background. A second call is a no-op. Errors: Unsupported
-// for another dialect.
+// appVersion is the same in all releases: which code may go on with a workflow
+// is decided by the names of its steps, not by DBOS.
+const appVersion = "mlloop"
+
+// Launch implements retrain.Engine. It creates DBOS's tables where they are
+// missing. Errors: Closed, Unsupported for another dialect, Unavailable.
 func (e *Engine) Launch(ctx context.Context) error {
+	if err := e.launch(ctx); err != nil {
+		return fmt.Errorf("retraindbos: launch: %w", sqldb.Fault(err))
+	}
+	return nil
+}
+
+func (e *Engine) launch(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
 	case e.closed:
-		return fault.Errorf(fault.Closed, "retraindbos: launch: the engine is closed")
+		return fault.Errorf(fault.Closed, "the engine is closed")
 	case e.dbos != nil:
 		return nil
 	case e.dialect != SQLite:
-		return fault.Errorf(fault.Unsupported, "retraindbos: launch: dialect %q: want %q", e.dialect, SQLite)
+		return fault.Errorf(fault.Unsupported, "dialect %q: want %q", e.dialect, SQLite)
 	}
 	// The workflows outlive the caller's context: only Close ends them.
 	root, err := dbos.NewContext(context.WithoutCancel(ctx), dbos.Config{
-		AppName:            "mlloop",
-		SQLiteSystemDB:     e.db,
-		ExecutorID:         e.options.Executor,
-		ApplicationVersion: e.options.Version,
+		AppName:        "mlloop",
+		SQLiteSystemDB: e.db,
+		// DBOS itself resumes what its executor left under this name: nothing, for
+		// the name is new. Taking up is this package's own work, see resume.
+		ExecutorID:         e.life,
+		ApplicationVersion: appVersion,
 		Logger:             e.options.Logger,
 	})
 	if err != nil {
-		return fmt.Errorf("retraindbos: launch: %w", sqldb.Fault(err))
+		return err
 	}
 	// One registered function serves all names: DBOS identifies a workflow by its
 	// function, and closures of one expression share an identity.
-	dbos.RegisterWorkflow(root, e.dispatch, dbos.WithWorkflowName("mlloop"))
+	dbos.RegisterWorkflow(root, e.dispatch, dbos.WithWorkflowName(workflowName))
 	if err := dbos.Launch(root); err != nil {
-		return fmt.Errorf("retraindbos: launch: %w", sqldb.Fault(err))
+		return err
 	}
 	e.dbos = root
+	background, stop := dbos.WithCancel(root)
+	e.stop = stop
+	e.work.Go(func() { e.tend(background) })
 	return nil
 }
 
-// call is the recorded input of a workflow.
-type call struct {
-	Name  string `json:"name"`
-	Input []byte `json:"input"`
-}
-
-// outcome is the recorded result of a workflow or a step. DBOS keeps only the
-// text of an error; the kind is kept here, so that it survives a crash.
-type outcome struct {
-	Output []byte `json:"output,omitempty"`
-	Error  string `json:"error,omitempty"`
-	Kind   string `json:"kind,omitempty"`
-}
-
-func outcomeOf(output []byte, err error) outcome {
-	if err == nil {
-		return outcome{Output: output}
-	}
-	o := outcome{Error: cmp.Or(err.Error(), "an error without text")}
-	if kind := fault.Kind(err); kind != nil {
-		o.Kind = kind.Error()
-	}
-	return o
-}
-
-func (o outcome) result() ([]byte, error) {
-	if o.Error == "" {
-		return o.Output, nil
-	}
-	if kind := fault.Named(o.Kind); kind != nil {
-		return nil, fault.Errorf(kind, "%s", o.Error)
-	}
-	return nil, errors.New(o.Error)
-}
-
-// dispatch is the DBOS workflow.
-func (e *Engine) dispatch(ctx dbos.Context, c call) (outcome, error) {
-	e.mu.Lock()
-	w, ok := e.workflows[c.Name]
-	e.mu.Unlock()
-	if !ok {
-		return outcomeOf(nil, fault.Errorf(fault.NotFound, "workflow %q is not registered", c.Name)), nil
-	}
-	output, err := w(ctx, steps{ctx}, c.Input)
-	if interrupted(ctx, err) {
-		return outcome{}, err // recorded nowhere: the workflow resumes
-	}
-	return outcomeOf(output, err), nil
-}
-
-// interrupted reports whether err comes from Close rather than from the work.
-func interrupted(ctx context.Context, err error) bool {
-	return err != nil && ctx.Err() != nil
-}
-
-type steps struct{ ctx dbos.Context }
-
-// Do implements retrain.Steps.
-func (s steps) Do(_ context.Context, name string, fn func(ctx context.Context) ([]byte, error)) ([]byte, error) {
-	o, err := dbos.RunAsStep(s.ctx, func(ctx context.Context) (outcome, error) {
-		output, err := fn(ctx)
-		if interrupted(ctx, err) {
-			return outcome{}, err
-		}
-		return outcomeOf(output, err), nil
-	}, dbos.WithStepName(name))
-	if err != nil {
-		return nil, fmt.Errorf("step %s: %w", name, err)
-	}
-	return o.result()
-}
-
-// pollInterval is how often Run looks for the end of a workflow that an
-// earlier life began; one that this call begins is awaited without polling.
-const pollInterval = 20 * time.Millisecond
-
-// Run implements retrain.Engine. When ctx ends first, Run returns its error and
-// the workflow goes on.
-func (e *Engine) Run(ctx context.Context, name, id string, input []byte) ([]byte, error) {
-	e.mu.Lock()
-	root, closed := e.dbos, e.closed
-	_, known := e.workflows[name]
-	e.mu.Unlock()
-	switch {
-	case closed:
-		return nil, fault.Errorf(fault.Closed, "retraindbos: run %s: the engine is closed", id)
-	case root == nil:
-		return nil, fault.Errorf(fault.Conflict, "retraindbos: run %s: call Launch first", id)
-	case !known:
-		return nil, fault.Errorf(fault.NotFound, "retraindbos: run %s: workflow %q is not registered", id, name)
-	}
-	handle, err := dbos.RunWorkflow(root, e.dispatch, call{Name: name, Input: input}, dbos.WithWorkflowID(id))
-	if err != nil {
-		return nil, fmt.Errorf("retraindbos: run %s: %w", id, sqldb.Fault(err))
-	}
-	type reply struct {
-		outcome outcome
-		err     error
-	}
-	done := make(chan reply, 1)
-	go func() {
-		o, err := handle.GetResult(dbos.WithHandlePollingInterval(pollInterval))
-		done <- reply{o, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case r := <-done:
-		switch {
-		case r.err == nil:
-			return r.outcome.result()
-		case e.isClosed(): // the work was cut off, it did not fail
-			return nil, fault.Errorf(fault.Closed, "retraindbos: run %s: the engine is closed: %w", id, r.err)
-		}
-		return nil, fmt.Errorf("retraindbos: run %s: %w", id, sqldb.Fault(r.err))
-	}
-}
-
-func (e *Engine) isClosed() bool {
+// started returns the launched DBOS context.
+func (e *Engine) started() (dbos.Context, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.closed
+	switch {
+	case e.closed:
+		return nil, fault.Errorf(fault.Closed, "the engine is closed")
+	case e.dbos == nil:
+		return nil, fault.Errorf(fault.Conflict, "call Launch first")
+	}
+	return e.dbos, nil
 }
 
-// shutdownTimeout bounds Close when its context has no deadline.
-const shutdownTimeout = 10 * time.Second
+// within calls fn with a DBOS context that ends with ctx too, and returns when
+// fn does or ctx ends: DBOS tries again for as long as its database is locked.
+func within[T any](ctx context.Context, root dbos.Context, fn func(c dbos.Context) (T, error)) (T, error) {
+	var zero T
+	if err := ctx.Err(); err != nil {
+		return zero, err
+	}
+	c, cancel := dbos.WithCancel(root)
+	stop := context.AfterFunc(ctx, cancel)
+	type reply struct {
+		value T
+		err   error
+	}
+	replies := make(chan reply, 1)
+	go func() {
+		defer cancel()
+		defer stop()
+		value, err := fn(c)
+		replies <- reply{value, err}
+	}()
+	select {
+	case r := <-replies:
+		if r.err != nil && ctx.Err() != nil {
+			return zero, ctx.Err()
+		}
+		return r.value, sqldb.Fault(r.err)
+	case <-ctx.Done():
+		return zero, ctx.Err()
+	}
+}
 
-// Close stops the engine: a running step sees its context cancelled, and its
-// workflow resumes at the next Launch. The database stays open.
-func (e *Engine) Close(ctx context.Context) error {
-	e.mu.Lock()
-	root := e.dbos
-	already := e.closed
-	e.closed = true
-	e.mu.Unlock()
-	if already || root == nil {
-		return nil
+// Start implements retrain.Engine. What an earlier life or another process left
+// unfinished goes on here; what another live process runs is left to it.
+func (e *Engine) Start(ctx context.Context, name, id string, input []byte) error {
+	root, err := e.started()
+	if err == nil {
+		e.mu.Lock()
+		_, known := e.workflows[name]
+		e.mu.Unlock()
+		if !known {
+			err = fault.Errorf(fault.NotFound, "workflow %q is not registered", name)
+		}
 	}
-	timeout := shutdownTimeout
-	if deadline, ok := ctx.Deadline(); ok {
-		timeout = time.Until(deadline)
+	if err == nil {
+		_, err = within(ctx, root, func(c dbos.Context) (struct{}, error) {
+			_, err := e.resume(c, id, &call{Name: name, Input: input})
+			return struct{}{}, err
+		})
 	}
-	if err := dbos.Shutdown(root, timeout); err != nil {
-		return fmt.Errorf("retraindbos: close: %w", err)
+	if err != nil {
+		return fmt.Errorf("retraindbos: start %s: %w", id, e.orClosed(err))
 	}
 	return nil
+}
+
+// Result implements retrain.Engine.
+func (e *Engine) Result(ctx context.Context, id string) (retrain.Result, error) {
+	r, err := e.look(ctx, id)
+	if err != nil {
+		return retrain.Result{}, fmt.Errorf("retraindbos: result of %s: %w", id, e.orClosed(err))
+	}
+	return r, nil
+}
+
+func (e *Engine) look(ctx context.Context, id string) (retrain.Result, error) {
+	root, err := e.started()
+	if err != nil {
+		return retrain.Result{}, err
+	}
+	return within(ctx, root, func(c dbos.Context) (retrain.Result, error) {
+		tries, err := triesOf(c, id)
+		switch {
+		case err != nil:
+			return retrain.Result{}, err
+		case len(tries) == 0:
+			return retrain.Result{}, fault.Errorf(fault.NotFound, "no such workflow was started")
+		}
+		return resultOf(tries[len(tries)-1])
+	})
+}
+
+// pollInterval is how often Wait looks for the end of a workflow that does not
+// run here.
+const pollInterval = 100 * time.Millisecond
+
+// Wait implements retrain.Engine.
+func (e *Engine) Wait(ctx context.Context, id string) (retrain.Result, error) {
+	for {
+		ended := e.endOf(id)
+		r, err := e.look(ctx, id)
+		switch {
+		case err != nil:
+			return retrain.Result{}, fmt.Errorf("retraindbos: wait for %s: %w", id, e.orClosed(err))
+		case r.Done:
+			return r, nil
+		}
+		poll := pollInterval
+		if ended != nil {
+			poll = 10 * pollInterval // another process may cancel it
+		}
+		select {
+		case <-ended:
+		case <-time.After(poll):
+		case <-ctx.Done():
+			return retrain.Result{}, ctx.Err()
+		case <-e.ended:
+			return retrain.Result{}, fault.Errorf(fault.Closed, "retraindbos: wait for %s: the engine is closed", id)
+		}
+	}
+}
+
+// endOf returns a channel that is closed when the execution here ends, nil when
+// there is none.
+func (e *Engine) endOf(id string) <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r := e.running[id]; r != nil {
+		return r.ended
+	}
+	return nil
+}
+
+// orClosed returns Closed in the place of what Close made a call fail with.
+func (e *Engine) orClosed(err error) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed && !errors.Is(err, fault.Closed) {
+		return fault.Errorf(fault.Closed, "the engine is closed: %w", err)
+	}
+	return err
+}
+
+// closeTimeout bounds Close when its context has no deadline.
+const closeTimeout = 10 * time.Second
+
+// Close implements retrain.Engine. Steps under way see their context end; Close
+// waits for them until ctx ends, or 10 s without a deadline. The database stays
+// open. Errors: Unavailable when a step did not end; what it returns later is
+// lost, and its workflow goes on in another life once this process is dead.
+func (e *Engine) Close(ctx context.Context) error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	close(e.ended)
+	root := e.dbos
+	for _, r := range e.running {
+		r.cancel(errClosed)
+	}
+	e.mu.Unlock()
+	if root == nil {
+		return nil
+	}
+	e.stop()
+	return e.drain(ctx, root)
+}
+
+func (e *Engine) drain(ctx context.Context, root dbos.Context) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, closeTimeout)
+		defer cancel()
+	}
+	drained := make(chan struct{})
+	go func() {
+		e.work.Wait()
+		close(drained)
+	}()
+	// DBOS waits as long for each of its parts. They end at once, but for the
+	// workflows, which have been waited for.
+	timeout := 5 * time.Second
+	var hung error
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		timeout = 100 * time.Millisecond
+		hung = fault.Errorf(fault.Unavailable, "retraindbos: close: a step has not ended: %w", ctx.Err())
+	}
+	if err := dbos.Shutdown(root, timeout); err != nil && hung == nil {
+		return fault.Errorf(fault.Unavailable, "retraindbos: close: %w", err)
+	}
+	return hung
 }

@@ -24,10 +24,11 @@ func Example() {
 		return steps.Do(ctx, "hello", func(context.Context) ([]byte, error) { return append([]byte("hello "), input...), nil })
 	}))
 	must(engine.Launch(ctx)) // resumes what an earlier life left unfinished
-	out, err := engine.Run(ctx, "greet", "greet/7", []byte("you"))
-	fmt.Println(string(out), err)
+	must(engine.Start(ctx, "greet", "greet/7", []byte("you")))
+	result, err := engine.Wait(ctx, "greet/7")
+	fmt.Println(string(result.Output), result.Err, err)
 	must(engine.Close(ctx))
-	// Output: hello you <nil>
+	// Output: hello you <nil> <nil>
 }
 
 func must(err error) {

@@ -1,0 +1,80 @@
+package retraindbos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dbos-inc/dbos-transact-golang/dbos"
+
+	"github.com/mlloop/mlloop/internal/fault"
+)
+
+// Cancel implements retrain.Engine. A step in another live process sees its
+// context end within a fifth of that process's Lease.
+func (e *Engine) Cancel(ctx context.Context, id string) error {
+	root, err := e.started()
+	if err == nil {
+		_, err = within(ctx, root, func(c dbos.Context) (struct{}, error) { return struct{}{}, e.cancel(c, id) })
+	}
+	if err != nil {
+		return fmt.Errorf("retraindbos: cancel %s: %w", id, e.orClosed(err))
+	}
+	return nil
+}
+
+// cancel stops the last try, and then begins one more that ends as cancelled. A
+// process that takes the workflow up in between is stopped in its turn.
+func (e *Engine) cancel(c dbos.Context, id string) error {
+	for {
+		tries, err := triesOf(c, id)
+		switch {
+		case err != nil:
+			return err
+		case len(tries) == 0:
+			return fault.Errorf(fault.NotFound, "no such workflow was started")
+		}
+		last := tries[len(tries)-1]
+		if last.underWay() {
+			if err := dbos.CancelWorkflow(c, last.status.ID); err != nil {
+				return err
+			}
+			if last, err = reload(c, last); err != nil {
+				return err
+			}
+		}
+		if last.ended() {
+			return nil
+		}
+		e.cut(last.status.ID)
+		if done, err := e.mark(c, id, len(tries)+1); done || err != nil {
+			return err
+		}
+	}
+}
+
+// cut ends the context of a try that was cancelled in the database, if it runs here.
+func (e *Engine) cut(tryID string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if r := e.tries[tryID]; r != nil {
+		r.cancel(errLost)
+	}
+}
+
+// mark makes the try that ends as cancelled. It reports false when another
+// process began that try.
+func (e *Engine) mark(c dbos.Context, id string, number int) (bool, error) {
+	e.mu.Lock()
+	root := e.dbos
+	e.mu.Unlock()
+	handle, err := e.insert(root, tryID(id, number), call{Cancelled: true})
+	switch {
+	case errors.Is(err, dbos.ErrWorkflowIDInUse):
+		return false, c.Err()
+	case err != nil:
+		return false, err
+	}
+	_, err = handle.GetResult()
+	return err == nil, err
+}
