@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mlloop/mlloop/internal/archtest"
 )
 
 // required returns the modules that a go.mod requires, and whether each is
@@ -139,4 +141,31 @@ func TestCheckOfDependencies(t *testing.T) {
 		require.NotEqual(t, soundPage, page)
 		require.Equal(t, []string{test.want}, checkDependencies(page, brokenMod))
 	}
+}
+
+// TestArrowAndGorgoniaHaveOnePlace holds what CONTRIBUTING says of what has to
+// be changed when one of them breaks; tests of a package count as it.
+func TestArrowAndGorgoniaHaveOnePlace(t *testing.T) {
+	packages, err := archtest.Load("..", "github.com/mlloop/mlloop")
+	require.NoError(t, err)
+	importers := make(map[string]map[string]bool)
+	for _, p := range packages {
+		for _, f := range p.Files {
+			for _, imported := range f.Imports {
+				for _, module := range []string{"github.com/apache/arrow", "gorgonia.org", "github.com/chewxy"} {
+					if strings.HasPrefix(imported, module+"/") {
+						if importers[module] == nil {
+							importers[module] = make(map[string]bool)
+						}
+						importers[module][p.Dir] = true
+					}
+				}
+			}
+		}
+	}
+	require.Equal(t, map[string]map[string]bool{
+		"github.com/apache/arrow": {"train/frame": true},
+		"gorgonia.org":            {"train/nn": true},
+		"github.com/chewxy":       {"train/nn": true},
+	}, importers)
 }
