@@ -31,10 +31,10 @@ func blocks(text, language string) []string {
 }
 
 func TestLinksLeadSomewhere(t *testing.T) {
-	for _, page := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
+	for _, page := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs/dependencies.md"} {
 		for _, m := range regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`).FindAllStringSubmatch(read(t, page), -1) {
 			if !strings.Contains(m[1], "://") {
-				_, err := os.Stat(filepath.Join("..", m[1]))
+				_, err := os.Stat(filepath.Join("..", filepath.Dir(page), m[1]))
 				require.NoError(t, err, "%s links to %s", page, m[1])
 			}
 		}
