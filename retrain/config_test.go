@@ -23,17 +23,17 @@ func TestNewRefuses(t *testing.T) {
 	for want, change := range map[string]func(*retrain.Config){
 		`Model "a/b" is no name`:                        func(c *retrain.Config) { c.Model = "a/b" },
 		"LabelDelay, Holdout and Every must not be":     func(c *retrain.Config) { c.LabelDelay = -1 },
-		`Label "y" is the Time or the Key column`:       func(c *retrain.Config) { c.Key = "y" },
+		`Label "y" is the Time or the Key column`:       func(c *retrain.Config) { c.Entity = "y" },
 		`Inputs names the label "y"`:                    func(c *retrain.Config) { c.Inputs = []string{"x", "y"} },
 		`Inputs names "x" twice`:                        func(c *retrain.Config) { c.Inputs = []string{"x", "x"} },
 		"Inputs is empty":                               func(c *retrain.Config) { c.Inputs = []string{} },
 		"Stores.Engine is nil":                          func(c *retrain.Config) { c.Stores.Engine = nil },
 		"Policy: Cooldown, Per and MaxFailures":         func(c *retrain.Config) { c.Policy.Per = -1 },
 		"Rollout: Metric: ":                             func(c *retrain.Config) { c.Rollout.Metric = "fame" },
-		"want rising shares between 0 and 1":            func(c *retrain.Config) { c.Rollout.Shares = []float64{0.5, 0.25} },
-		"Rollout: Margin and Harm must not be negative": func(c *retrain.Config) { c.Rollout.Harm = -1 },
+		"want rising shares between 0 and 1":            func(c *retrain.Config) { c.Rollout.Weights = []float64{0.5, 0.25} },
+		"Rollout: Margin and Harm must not be negative": func(c *retrain.Config) { c.Rollout.RollbackMargin = -1 },
 		"Rollout: Shadow, Bake and MinLabels":           func(c *retrain.Config) { c.Rollout.MinLabels = -1 },
-		`Gates[0]: `:                                    func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.NotWorse("acuracy", 0)} },
+		`Gates[0]: `:                                    func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.NonInferior("acuracy", 0)} },
 		`Gates[1]: `:                                    func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.SmokeTest(), retrain.AtLeast("x", 0)} },
 		"Gates[0]: it is nil":                           func(c *retrain.Config) { c.Gates = []retrain.Gate{nil} },
 		"Triggers[0]: ":                                 func(c *retrain.Config) { c.Triggers = []retrain.Trigger{retrain.OnDecay("fame", 0.1)} },
@@ -72,6 +72,6 @@ func TestLoopsOnOneStores(t *testing.T) {
 
 func TestShadowThenCanary(t *testing.T) {
 	day := 24 * time.Hour
-	require.Equal(t, retrain.Rollout{Shadow: day, Shares: []float64{0.05, 0.25}, Bake: day}, retrain.ShadowThenCanary(0.05, 0.25, 1))
+	require.Equal(t, retrain.Rollout{Shadow: day, Weights: []float64{0.05, 0.25}, Bake: day}, retrain.ShadowThenCanary(0.05, 0.25, 1))
 	require.Equal(t, retrain.Rollout{Shadow: day, Bake: day}, retrain.ShadowThenCanary())
 }

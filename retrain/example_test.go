@@ -31,10 +31,10 @@ func Example() {
 		Model:  "churn",
 		Stores: stores,
 		Data:   retrain.Query(appDB, "SELECT * FROM customers WHERE seen_at >= ?", retrain.AgoMilli(90*day)),
-		Time:   "seen_at", Key: "customer_id", Label: "churned", LabelDelay: 30 * day,
+		Time:   "seen_at", Entity: "customer_id", Label: "churned", LabelDelay: 30 * day,
 		Features: feature.Pipeline{feature.Impute(), feature.Standardize(), feature.OneHot("plan")},
 		Trainer:  train.MLP{Hidden: []int{8}},
-		Gates:    []retrain.Gate{retrain.NotWorse("auc", 0.05), retrain.SmokeTest()},
+		Gates:    []retrain.Gate{retrain.NonInferior("auc", 0.05), retrain.SmokeTest()},
 		Triggers: []retrain.Trigger{retrain.OnDrift(), retrain.OnDecay("auc", 0.03), retrain.Cron("0 3 * * 1")},
 		Rollout:  retrain.ShadowThenCanary(0.05, 0.25, 1),
 	})
@@ -72,7 +72,7 @@ func (g atMostBytes) Check(_ context.Context, c retrain.Candidate) (retrain.Verd
 
 // A gate is any type with a name and a verdict.
 func ExampleGate() {
-	gates := []retrain.Gate{retrain.NotWorse("auc", 0.01), atMostBytes(1 << 20)}
+	gates := []retrain.Gate{retrain.NonInferior("auc", 0.01), atMostBytes(1 << 20)}
 	fmt.Println(gates[0].Name(), "and", gates[1].Name())
 	// Output: not worse: auc by 0.01 and size
 }

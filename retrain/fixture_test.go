@@ -91,12 +91,12 @@ type world struct {
 func baseConfig(s *stream, stores *retrain.Stores) retrain.Config {
 	return retrain.Config{
 		Model: "churn", Stores: stores, Data: s.recent(21),
-		Time: "seen_at", Key: "customer", Label: "y", LabelDelay: labelDelay,
+		Time: "seen_at", Entity: "customer", Label: "y", LabelDelay: labelDelay,
 		Features: feature.Pipeline{feature.Standardize()},
 		Trainer:  train.MLP{Hidden: []int{8}, Epochs: 30, LearningRate: 0.02},
 		Holdout:  3 * 24 * time.Hour,
-		Gates:    []retrain.Gate{retrain.NotWorse("accuracy", 0.05), retrain.SmokeTest()},
-		Rollout:  retrain.Rollout{Shadow: 24 * time.Hour, Margin: 0.05, Shares: []float64{0.25, 0.5}, Bake: 24 * time.Hour},
+		Gates:    []retrain.Gate{retrain.NonInferior("accuracy", 0.05), retrain.SmokeTest()},
+		Rollout:  retrain.Rollout{Shadow: 24 * time.Hour, Margin: 0.05, Weights: []float64{0.25, 0.5}, Bake: 24 * time.Hour},
 		Seed:     1,
 	}
 }
@@ -132,7 +132,7 @@ func (w *world) start(first int) {
 	w.t.Helper()
 	w.row = first
 	w.clock.Store(at(first).UnixMilli())
-	require.NoError(w.t, w.loop.Bootstrap(w.t.Context(), at(first), w.stream.table.Slice(0, first)))
+	require.NoError(w.t, w.loop.FitFirst(w.t.Context(), at(first), w.stream.table.Slice(0, first)))
 }
 
 // run replays rows until the given one, with a step at each midnight.

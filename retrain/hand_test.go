@@ -137,7 +137,7 @@ func TestFirstFit(t *testing.T) {
 	}
 	broken = false
 	require.ErrorContains(t, w.loop.Step(ctx, at(13*rowsADay)), "2 fits in a row failed: look at Retrainings, then call Resume")
-	require.NoError(t, w.loop.Resume(ctx))
+	require.NoError(t, w.loop.ResetFailures(ctx))
 	require.NoError(t, w.loop.Step(ctx, at(13*rowsADay)))
 	require.EqualValues(t, 2, retraintest.RequirePromoted(t, w.loop, 1).Number)
 }
@@ -225,7 +225,7 @@ func TestCancelledFit(t *testing.T) {
 		<-started
 		busy, stop := context.WithTimeout(ctx, time.Microsecond)
 		defer stop()
-		if err := w.loop.Resume(busy); !errors.Is(err, context.DeadlineExceeded) {
+		if err := w.loop.ResetFailures(busy); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Resume during a step: %v", err)
 		}
 		cancel()

@@ -178,7 +178,7 @@ func life(t *testing.T, s *stream, url string, until int, f *fuse) (dead bool) {
 // later, steps at each midnight.
 func replay(ctx context.Context, loop *retrain.Loop, stores *retrain.Stores, s *stream, now *clock, until int) error {
 	const first = 12 * rowsADay
-	if err := loop.Bootstrap(ctx, at(first), s.table.Slice(0, first)); err != nil {
+	if err := loop.FitFirst(ctx, at(first), s.table.Slice(0, first)); err != nil {
 		return err
 	}
 	counts, err := stores.Serve.Counts(ctx, "churn")

@@ -144,7 +144,7 @@ func TestCanaryRollsBack(t *testing.T) {
 		withBadChallengers(c)
 		c.Gates = nil
 		c.Rollout.Margin = 1 // a blind shadow
-		c.Rollout.Shares, c.Rollout.Bake = []float64{0.5}, 3*24*time.Hour
+		c.Rollout.Weights, c.Rollout.Bake = []float64{0.5}, 3*24*time.Hour
 	})
 	w.start(20 * rowsADay)
 	w.run(32 * rowsADay)

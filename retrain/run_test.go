@@ -28,7 +28,7 @@ func TestRun(t *testing.T) {
 		offset := time.Until(at(20 * rowsADay))
 		stores := retraintest.NewStores()
 		c := baseConfig(s, stores)
-		c.Every, c.Now = time.Hour, func() time.Time { return time.Now().Add(offset) }
+		c.Interval, c.Now = time.Hour, func() time.Time { return time.Now().Add(offset) }
 		c.Triggers = []retrain.Trigger{retrain.Cron("0 3 * * 1")}
 		c.Rollout = retrain.Rollout{}
 		loop, err := retrain.New(c)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"embed"
 	"encoding/json"
+	"slices"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/migrate"
@@ -70,13 +71,22 @@ func (s *Store) PutRetraining(ctx context.Context, r retrain.Retraining) error {
 	if err != nil {
 		return fault.Errorf(fault.Invalid, "retraining %s: %w", r.ID, err)
 	}
-	return s.exec(ctx, `INSERT INTO {p}retrain_retraining (model, number, id, stage, body) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET stage = excluded.stage, body = excluded.body`, r.Model, r.Number, r.ID, r.Stage, body)
+	return s.exec(ctx, `INSERT INTO {p}retrain_retraining (model, number, id, stage, version, body) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET stage = excluded.stage, version = excluded.version, body = excluded.body`,
+		r.Model, r.Number, r.ID, r.Stage, r.Version, body)
 }
 
 // Retrainings implements retrain.Store.
-func (s *Store) Retrainings(ctx context.Context, model string) ([]retrain.Retraining, error) {
-	return sqlstore.Select(ctx, s.db, func(row sqlstore.Scanner) (r retrain.Retraining, err error) {
+func (s *Store) Retrainings(ctx context.Context, q retrain.RetrainingQuery) ([]retrain.Retraining, error) {
+	text, args := `SELECT id, body FROM {p}retrain_retraining WHERE model = ?`, []any{q.Model}
+	if q.Version != 0 {
+		text, args = text+` AND version = ?`, append(args, q.Version)
+	}
+	text += ` ORDER BY number DESC`
+	if q.Last > 0 {
+		text, args = text+` LIMIT ?`, append(args, q.Last)
+	}
+	found, err := sqlstore.Select(ctx, s.db, func(row sqlstore.Scanner) (r retrain.Retraining, err error) {
 		var id string
 		var body []byte
 		if err := row.Scan(&id, &body); err != nil {
@@ -86,7 +96,9 @@ func (s *Store) Retrainings(ctx context.Context, model string) ([]retrain.Retrai
 			return r, fault.Errorf(fault.Corrupt, "retraining %s: its record is damaged: %w", id, err)
 		}
 		return r, nil
-	}, s.db.SQL(`SELECT id, body FROM {p}retrain_retraining WHERE model = ? ORDER BY number`), model)
+	}, s.db.SQL(text), args...)
+	slices.Reverse(found)
+	return found, err
 }
 
 // AppendEvent implements retrain.Store.
@@ -96,26 +108,53 @@ func (s *Store) AppendEvent(ctx context.Context, e retrain.Event) error {
 }
 
 // Events implements retrain.Store.
-func (s *Store) Events(ctx context.Context, model string, after int64) ([]retrain.Event, error) {
+func (s *Store) Events(ctx context.Context, q retrain.EventQuery) ([]retrain.Event, error) {
+	text, args := `SELECT seq, model, time, kind, text, key FROM {p}retrain_event WHERE model = ? AND seq > ? ORDER BY seq`, []any{q.Model, q.After}
+	if q.Limit > 0 {
+		text, args = text+` LIMIT ?`, append(args, q.Limit)
+	}
 	return sqlstore.Select(ctx, s.db, func(row sqlstore.Scanner) (e retrain.Event, err error) {
 		err = row.Scan(&e.Seq, &e.Model, sqlstore.Millis(&e.Time), &e.Kind, &e.Text, &e.Key)
 		return e, err
-	}, s.db.SQL(`SELECT seq, model, time, kind, text, key FROM {p}retrain_event WHERE model = ? AND seq > ? ORDER BY seq`), model, after)
+	}, s.db.SQL(text), args...)
 }
 
 // PutState implements retrain.Store.
 func (s *Store) PutState(ctx context.Context, st retrain.State) error {
-	return s.exec(ctx, `INSERT INTO {p}retrain_state (model, stepped_at, data) VALUES (?, ?, ?)
-		ON CONFLICT (model) DO UPDATE SET stepped_at = excluded.stepped_at, data = excluded.data`,
-		st.Model, sqlstore.NullMillis(st.SteppedAt), st.Data)
+	query, args := `UPDATE {p}retrain_state SET rev = ?, stepped_at = ?, data = ? WHERE model = ? AND rev = ?`,
+		[]any{st.Rev, sqlstore.NullMillis(st.SteppedAt), st.Data, st.Model, st.Rev - 1}
+	if st.Rev == 1 {
+		query, args = `INSERT INTO {p}retrain_state (rev, stepped_at, data, model) VALUES (?, ?, ?, ?) ON CONFLICT (model) DO NOTHING`, args[:4]
+	}
+	result, err := s.db.ExecContext(ctx, s.db.SQL(query), args...)
+	if err != nil {
+		return sqldb.Fault(err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 1 {
+		return sqldb.Fault(err)
+	}
+	return fault.Errorf(fault.Conflict, "the stored state of %s is not at revision %d", st.Model, st.Rev-1)
 }
 
 // State implements retrain.Store.
 func (s *Store) State(ctx context.Context, model string) (retrain.State, error) {
 	st := retrain.State{Model: model}
-	row := s.db.QueryRowContext(ctx, s.db.SQL(`SELECT stepped_at, data FROM {p}retrain_state WHERE model = ?`), model)
-	if err := row.Scan(sqlstore.Millis(&st.SteppedAt), &st.Data); err != nil {
+	row := s.db.QueryRowContext(ctx, s.db.SQL(`SELECT rev, stepped_at, data FROM {p}retrain_state WHERE model = ?`), model)
+	if err := row.Scan(&st.Rev, sqlstore.Millis(&st.SteppedAt), &st.Data); err != nil {
 		return retrain.State{}, sqldb.Fault(err)
 	}
 	return st, nil
+}
+
+// PutCursor implements retrain.Store.
+func (s *Store) PutCursor(ctx context.Context, model, sender string, data []byte) error {
+	return s.exec(ctx, `INSERT INTO {p}retrain_cursor (model, sender, data) VALUES (?, ?, ?)
+		ON CONFLICT (model, sender) DO UPDATE SET data = excluded.data`, model, sender, data)
+}
+
+// Cursor implements retrain.Store.
+func (s *Store) Cursor(ctx context.Context, model, sender string) ([]byte, error) {
+	var data []byte
+	row := s.db.QueryRowContext(ctx, s.db.SQL(`SELECT data FROM {p}retrain_cursor WHERE model = ? AND sender = ?`), model, sender)
+	return data, sqldb.Fault(row.Scan(&data))
 }

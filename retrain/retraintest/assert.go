@@ -48,7 +48,7 @@ func RequireStage(t testing.TB, l *retrain.Loop, want retrain.Stage) retrain.Ret
 	require.NoError(t, err)
 	require.NotEmpty(t, all, "nothing has been fitted")
 	last := all[len(all)-1]
-	require.Equal(t, want, last.Stage, "retraining %s, error %q, verdicts %+v", last.ID, last.Error, last.Verdicts)
+	require.Equal(t, want, last.Stage, "retraining %s: %s, verdicts %+v", last.ID, last.Reason, last.Verdicts)
 	return last
 }
 

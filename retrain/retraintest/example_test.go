@@ -50,7 +50,7 @@ func Example() {
 
 // A gate of the service's own is judged by made-up candidates.
 func ExampleCandidate() {
-	gate := retrain.NotWorse("accuracy", 0.05)
+	gate := retrain.NonInferior("accuracy", 0.05)
 	for _, challenger := range []float64{0.9, 0.5} {
 		verdict, err := gate.Check(context.Background(), retraintest.Candidate(480, 0.8, challenger))
 		fmt.Println(verdict.Pass, err)

@@ -38,13 +38,14 @@ func RunGate(t *testing.T, gate retrain.Gate, candidates ...retrain.Candidate) {
 	require.NotEmpty(t, gate.Name())
 	for _, c := range candidates {
 		ask := func() any {
-			verdict, err := gate.Check(t.Context(), c)
+			verdict, err := gate.Judge(t.Context(), c)
 			return []any{verdict, err}
 		}
 		requireSteady(t, ask)
-		verdict, err := gate.Check(t.Context(), c)
+		verdict, err := gate.Judge(t.Context(), c)
 		if err == nil {
 			require.Equal(t, gate.Name(), verdict.Gate, "a verdict names its gate")
+			require.Contains(t, []retrain.Outcome{retrain.Pass, retrain.Fail, retrain.Undetermined}, verdict.Outcome, "a verdict has an outcome")
 			require.NotEmpty(t, verdict.Reason, "a verdict gives its reason")
 		}
 	}
@@ -68,14 +69,10 @@ func requireSteady(t *testing.T, ask func() any) {
 // the champion and the challenger have the given shares right. It has neither
 // bundle nor predictor.
 func Candidate(n int, champion, challenger float64) retrain.Candidate {
-	c := retrain.Candidate{
+	return retrain.Candidate{
 		Model: "made-up", Classes: []frame.Value{frame.IntValue(0), frame.IntValue(1)},
-		Champion: scores(n, champion), Challenger: scores(n, challenger), Blocks: make([]int, n),
+		Champion: scores(n, champion), Challenger: scores(n, challenger),
 	}
-	for i := range n {
-		c.Blocks[i] = i / 24
-	}
-	return c
 }
 
 // scores spreads the right answers evenly over the rows.

@@ -23,7 +23,7 @@ func TestTriggers(t *testing.T) {
 
 func TestGates(t *testing.T) {
 	good, bad := retraintest.Candidate(480, 0.8, 0.9), retraintest.Candidate(480, 0.8, 0.5)
-	for _, gate := range []retrain.Gate{retrain.NotWorse("accuracy", 0.05), retrain.AtLeast("accuracy", 0.7), retrain.AtLeast("log_loss", 0.6)} {
+	for _, gate := range []retrain.Gate{retrain.NonInferior("accuracy", 0.05), retrain.AtLeast("accuracy", 0.7), retrain.AtLeast("log_loss", 0.6)} {
 		retraintest.RunGate(t, gate, good, bad)
 		pass, err := gate.Check(t.Context(), good)
 		require.NoError(t, err)

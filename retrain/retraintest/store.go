@@ -1,6 +1,7 @@
 package retraintest
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -16,8 +17,16 @@ type Store struct {
 	retrain.UnimplementedStore
 	mu          sync.Mutex
 	retrainings map[string][]retrain.Retraining // by model, by Number
-	events      []retrain.Event
+	events      map[string][]retrain.Event      // by model
+	seq         int64                           // of the last event
+	keys        map[eventKey]bool               // of the events
 	states      map[string]retrain.State
+	cursors     map[eventKey][]byte // by model and sender
+}
+
+// eventKey is a name within a model.
+type eventKey struct {
+	model, key string
 }
 
 var _ retrain.Store = (*Store)(nil)
@@ -44,53 +53,63 @@ func (s *Store) PutRetraining(_ context.Context, r retrain.Retraining) error {
 
 // clone keeps the caller's slices and maps apart from the stored ones.
 func clone(r retrain.Retraining) retrain.Retraining {
-	r.Causes, r.Verdicts, r.Errors = slices.Clone(r.Causes), slices.Clone(r.Verdicts), slices.Clone(r.Errors)
-	r.Holdout = maps.Clone(r.Holdout)
+	r.Causes, r.Verdicts, r.Metrics = slices.Clone(r.Causes), slices.Clone(r.Verdicts), maps.Clone(r.Metrics)
 	return r
 }
 
 // Retrainings implements retrain.Store.
-func (s *Store) Retrainings(_ context.Context, model string) ([]retrain.Retraining, error) {
+func (s *Store) Retrainings(_ context.Context, q retrain.RetrainingQuery) ([]retrain.Retraining, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var all []retrain.Retraining
-	for _, r := range s.retrainings[model] {
-		all = append(all, clone(r))
+	var found []retrain.Retraining
+	for _, r := range s.retrainings[q.Model] {
+		if q.Version == 0 || r.Version == q.Version {
+			found = append(found, clone(r))
+		}
 	}
-	return all, nil
+	if q.Last > 0 {
+		found = found[max(0, len(found)-q.Last):]
+	}
+	return found, nil
 }
 
 // AppendEvent implements retrain.Store.
 func (s *Store) AppendEvent(_ context.Context, e retrain.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, have := range s.events {
-		if have.Model == e.Model && have.Key == e.Key {
-			return nil
-		}
+	if s.keys[eventKey{e.Model, e.Key}] {
+		return nil
 	}
-	e.Seq = int64(len(s.events) + 1)
-	s.events = append(s.events, e)
+	if s.keys == nil {
+		s.keys, s.events = make(map[eventKey]bool), make(map[string][]retrain.Event)
+	}
+	s.keys[eventKey{e.Model, e.Key}] = true
+	s.seq++
+	e.Seq = s.seq
+	s.events[e.Model] = append(s.events[e.Model], e)
 	return nil
 }
 
 // Events implements retrain.Store.
-func (s *Store) Events(_ context.Context, model string, after int64) ([]retrain.Event, error) {
+func (s *Store) Events(_ context.Context, q retrain.EventQuery) ([]retrain.Event, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var all []retrain.Event
-	for _, e := range s.events {
-		if e.Model == model && e.Seq > after {
-			all = append(all, e)
-		}
+	all := s.events[q.Model]
+	from, _ := slices.BinarySearchFunc(all, q.After+1, func(e retrain.Event, seq int64) int { return cmp.Compare(e.Seq, seq) })
+	found := slices.Clone(all[from:])
+	if q.Limit > 0 {
+		found = found[:min(q.Limit, len(found))]
 	}
-	return all, nil
+	return found, nil
 }
 
 // PutState implements retrain.Store.
 func (s *Store) PutState(_ context.Context, st retrain.State) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.states[st.Model].Rev != st.Rev-1 {
+		return fault.Errorf(fault.Conflict, "the stored state of %s is not at revision %d", st.Model, st.Rev-1)
+	}
 	if s.states == nil {
 		s.states = make(map[string]retrain.State)
 	}
@@ -109,4 +128,26 @@ func (s *Store) State(_ context.Context, model string) (retrain.State, error) {
 	}
 	st.Data = slices.Clone(st.Data)
 	return st, nil
+}
+
+// PutCursor implements retrain.Store.
+func (s *Store) PutCursor(_ context.Context, model, sender string, data []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cursors == nil {
+		s.cursors = make(map[eventKey][]byte)
+	}
+	s.cursors[eventKey{model, sender}] = slices.Clone(data)
+	return nil
+}
+
+// Cursor implements retrain.Store.
+func (s *Store) Cursor(_ context.Context, model, sender string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data, ok := s.cursors[eventKey{model, sender}]
+	if !ok {
+		return nil, fault.Errorf(fault.NotFound, "not found")
+	}
+	return slices.Clone(data), nil
 }

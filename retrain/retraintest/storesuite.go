@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/drift"
 	"github.com/mlloop/mlloop/retrain"
 )
 
@@ -33,6 +34,10 @@ var storeCases = []struct {
 	{"models apart", "what belongs to one model is not seen from another", checkModelsApart},
 	{"events once", "an event is stored once a key, events come in the order of storing", checkEventsOnce},
 	{"events from many goroutines", "no event is lost or doubled when many append at once", checkEventsConcurrent},
+	{"retrainings of a version", "a query by version finds what made it, Last the latest ones", checkRetrainingQuery},
+	{"events in pages", "a query with a limit goes on after the last Seq", checkEventPages},
+	{"state by revision", "a state goes in only on top of the revision it was made from", checkStateRevision},
+	{"cursors", "a sender's cursor is NotFound at first, then the last one put, by model and sender", checkCursors},
 	{"state", "the state is NotFound at first, then the last one put", checkState},
 	{"random operations", "any sequence of operations leaves what the in-memory store has", checkRandomOperations},
 }
@@ -44,20 +49,20 @@ func fullRetraining(model string, number int64) retrain.Retraining {
 		ID: fmt.Sprintf("%s/%d", model, number), Model: model, Number: number,
 		Causes:   []retrain.Cause{{Trigger: "drift", Detail: "feature_drift: price", AlertID: "a1"}},
 		Stage:    retrain.Canarying,
-		Step:     1,
+		Weight:   1,
 		Champion: 3, Version: 4, RunID: "0123456789abcdef0123456789abcdef",
-		Verdicts:  []retrain.Verdict{{Gate: "g", Pass: true, Metric: "auc", Diff: .01, Low: -.02, High: .04, N: 9, Reason: "r"}},
-		Holdout:   map[string]float64{"auc": .8},
-		Errors:    []float64{0, 1, 0},
-		StartedAt: noon, StageSince: noon.Add(time.Hour), EndedAt: noon.Add(2 * time.Hour),
-		LabelSeq: 17, PredictionSeq: 19, Error: "none",
+		Verdicts:   []retrain.Verdict{{Gate: "g", Outcome: retrain.Pass, Metric: "auc", Diff: .01, Low: -.02, High: .04, N: 9, Needed: 90, Reason: "r"}},
+		Metrics:    map[string]float64{"auc": .8},
+		Errors:     drift.NewBaseline([]float64{0, 1, 0}),
+		FittedFrom: noon.Add(-48 * time.Hour), FittedTo: noon.Add(-24 * time.Hour),
+		StartedAt: noon, StageSince: noon.Add(time.Hour), EndedAt: noon.Add(2 * time.Hour), Reason: "none",
 	}
 }
 
 func checkRetrainingRoundTrip(t *testing.T, s retrain.Store) {
 	want := fullRetraining("churn", 1)
 	require.NoError(t, s.PutRetraining(t.Context(), want))
-	got, err := s.Retrainings(t.Context(), "churn")
+	got, err := s.Retrainings(t.Context(), retrain.RetrainingQuery{Model: "churn"})
 	require.NoError(t, err)
 	require.Equal(t, []retrain.Retraining{want}, got)
 }
@@ -69,7 +74,7 @@ func checkRetrainingOrder(t *testing.T, s retrain.Store) {
 	changed := fullRetraining("churn", 1)
 	changed.Stage = retrain.Promoted
 	require.NoError(t, s.PutRetraining(t.Context(), changed))
-	got, err := s.Retrainings(t.Context(), "churn")
+	got, err := s.Retrainings(t.Context(), retrain.RetrainingQuery{Model: "churn"})
 	require.NoError(t, err)
 	require.Equal(t, []retrain.Retraining{fullRetraining("churn", 0), changed, fullRetraining("churn", 2)}, got)
 }
@@ -77,11 +82,11 @@ func checkRetrainingOrder(t *testing.T, s retrain.Store) {
 func checkModelsApart(t *testing.T, s retrain.Store) {
 	require.NoError(t, s.PutRetraining(t.Context(), fullRetraining("churn", 0)))
 	require.NoError(t, s.AppendEvent(t.Context(), retrain.Event{Model: "churn", Time: noon, Key: "k"}))
-	require.NoError(t, s.PutState(t.Context(), retrain.State{Model: "churn", SteppedAt: noon, Data: []byte("{}")}))
-	retrainings, err := s.Retrainings(t.Context(), "fraud")
+	require.NoError(t, s.PutState(t.Context(), retrain.State{Model: "churn", Rev: 1, SteppedAt: noon, Data: []byte("{}")}))
+	retrainings, err := s.Retrainings(t.Context(), retrain.RetrainingQuery{Model: "fraud"})
 	require.NoError(t, err)
 	require.Empty(t, retrainings)
-	events, err := s.Events(t.Context(), "fraud", 0)
+	events, err := s.Events(t.Context(), retrain.EventQuery{Model: "fraud"})
 	require.NoError(t, err)
 	require.Empty(t, events)
 	_, err = s.State(t.Context(), "fraud")
@@ -93,12 +98,12 @@ func checkEventsOnce(t *testing.T, s retrain.Store) {
 		e := retrain.Event{Model: "churn", Time: noon.Add(time.Duration(i) * time.Minute), Kind: "promoted", Text: fmt.Sprint(i), Key: key}
 		require.NoError(t, s.AppendEvent(t.Context(), e))
 	}
-	events, err := s.Events(t.Context(), "churn", 0)
+	events, err := s.Events(t.Context(), retrain.EventQuery{Model: "churn"})
 	require.NoError(t, err)
 	require.Len(t, events, 3)
 	require.Equal(t, []string{"0", "1", "3"}, []string{events[0].Text, events[1].Text, events[2].Text}, "the first of a key stays")
 	require.Equal(t, noon, events[0].Time)
-	rest, err := s.Events(t.Context(), "churn", events[0].Seq)
+	rest, err := s.Events(t.Context(), retrain.EventQuery{Model: "churn", After: events[0].Seq})
 	require.NoError(t, err)
 	require.Equal(t, events[1:], rest)
 }
@@ -120,7 +125,7 @@ func checkEventsConcurrent(t *testing.T, s retrain.Store) {
 	for _, err := range errs {
 		require.NoError(t, err)
 	}
-	events, err := s.Events(t.Context(), "churn", 0)
+	events, err := s.Events(t.Context(), retrain.EventQuery{Model: "churn"})
 	require.NoError(t, err)
 	require.Len(t, events, 20)
 }
@@ -129,8 +134,8 @@ func checkState(t *testing.T, s retrain.Store) {
 	_, err := s.State(t.Context(), "churn")
 	require.ErrorIs(t, err, retrain.ErrNotFound)
 	for _, want := range []retrain.State{
-		{Model: "churn", Data: []byte(`{"a":1}`)},
-		{Model: "churn", SteppedAt: noon, Data: []byte(`{"a":2}`)},
+		{Model: "churn", Rev: 1, Data: []byte(`{"a":1}`)},
+		{Model: "churn", Rev: 2, SteppedAt: noon, Data: []byte(`{"a":2}`)},
 	} {
 		require.NoError(t, s.PutState(t.Context(), want))
 		got, err := s.State(t.Context(), "churn")
@@ -144,10 +149,11 @@ func checkRandomOperations(t *testing.T, s retrain.Store) {
 	var spec Store
 	both := []retrain.Store{s, &spec}
 	models := []string{"churn", "fraud"}
+	revs := map[string]int64{"churn": 0, "fraud": 0}
 	for range 200 {
 		model, n := models[rng.IntN(2)], rng.Int64N(10)
 		retraining, at := fullRetraining(model, n), noon.Add(time.Duration(n)*time.Second)
-		retraining.Step = rng.IntN(5)
+		retraining.Weight = rng.IntN(5)
 		op := rng.IntN(3)
 		for _, store := range both {
 			switch op {
@@ -156,15 +162,21 @@ func checkRandomOperations(t *testing.T, s retrain.Store) {
 			case 1:
 				require.NoError(t, store.AppendEvent(t.Context(), retrain.Event{Model: model, Time: at, Kind: "gate", Key: fmt.Sprint(n)}))
 			case 2:
-				require.NoError(t, store.PutState(t.Context(), retrain.State{Model: model, SteppedAt: at, Data: []byte{byte(n)}}))
+				err := store.PutState(t.Context(), retrain.State{Model: model, Rev: revs[model] + n%3, SteppedAt: at, Data: []byte{byte(n)}})
+				require.Equal(t, n%3 == 1, err == nil, "%v", err)
 			}
+		}
+		if op == 2 && n%3 == 1 {
+			revs[model]++
 		}
 	}
 	for _, model := range models {
-		requireSame(t, both, func(s retrain.Store) (any, error) { return s.Retrainings(t.Context(), model) })
+		requireSame(t, both, func(s retrain.Store) (any, error) {
+			return s.Retrainings(t.Context(), retrain.RetrainingQuery{Model: model})
+		})
 		requireSame(t, both, func(s retrain.Store) (any, error) { return s.State(t.Context(), model) })
 		requireSame(t, both, func(s retrain.Store) (any, error) {
-			events, err := s.Events(t.Context(), model, 0)
+			events, err := s.Events(t.Context(), retrain.EventQuery{Model: model})
 			for i := range events {
 				events[i].Seq = 0 // only their order is promised
 			}
@@ -180,4 +192,70 @@ func requireSame(t *testing.T, stores []retrain.Store, read func(retrain.Store) 
 	got, err := read(stores[0])
 	require.NoError(t, err)
 	require.Equal(t, want, got)
+}
+
+func checkRetrainingQuery(t *testing.T, s retrain.Store) {
+	for n := range int64(5) {
+		r := fullRetraining("churn", n)
+		r.Version = n % 2
+		require.NoError(t, s.PutRetraining(t.Context(), r))
+	}
+	numbers := func(q retrain.RetrainingQuery) (out []int64) {
+		found, err := s.Retrainings(t.Context(), q)
+		require.NoError(t, err)
+		for _, r := range found {
+			out = append(out, r.Number)
+		}
+		return out
+	}
+	require.Equal(t, []int64{1, 3}, numbers(retrain.RetrainingQuery{Model: "churn", Version: 1}))
+	require.Equal(t, []int64{3}, numbers(retrain.RetrainingQuery{Model: "churn", Version: 1, Last: 1}))
+	require.Equal(t, []int64{3, 4}, numbers(retrain.RetrainingQuery{Model: "churn", Last: 2}))
+	require.Empty(t, numbers(retrain.RetrainingQuery{Model: "churn", Version: 9}))
+}
+
+func checkEventPages(t *testing.T, s retrain.Store) {
+	for i := range 7 {
+		require.NoError(t, s.AppendEvent(t.Context(), retrain.Event{Model: "churn", Time: noon, Key: fmt.Sprint(i)}))
+	}
+	var keys []string
+	after := int64(0)
+	for {
+		page, err := s.Events(t.Context(), retrain.EventQuery{Model: "churn", After: after, Limit: 3})
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(page), 3)
+		if len(page) == 0 {
+			break
+		}
+		for _, e := range page {
+			keys, after = append(keys, e.Key), e.Seq
+		}
+	}
+	require.Equal(t, []string{"0", "1", "2", "3", "4", "5", "6"}, keys)
+}
+
+func checkStateRevision(t *testing.T, s retrain.Store) {
+	put := func(rev int64, data string) error {
+		return s.PutState(t.Context(), retrain.State{Model: "churn", Rev: rev, SteppedAt: noon, Data: []byte(data)})
+	}
+	require.ErrorIs(t, put(2, "b"), retrain.ErrConflict)
+	require.NoError(t, put(1, "a"))
+	require.ErrorIs(t, put(1, "again"), retrain.ErrConflict)
+	require.ErrorIs(t, put(3, "c"), retrain.ErrConflict)
+	require.NoError(t, put(2, "b"))
+	got, err := s.State(t.Context(), "churn")
+	require.NoError(t, err)
+	require.Equal(t, retrain.State{Model: "churn", Rev: 2, SteppedAt: noon, Data: []byte("b")}, got)
+}
+
+func checkCursors(t *testing.T, s retrain.Store) {
+	_, err := s.Cursor(t.Context(), "churn", "slack")
+	require.ErrorIs(t, err, retrain.ErrNotFound)
+	require.NoError(t, s.PutCursor(t.Context(), "churn", "slack", []byte("1")))
+	require.NoError(t, s.PutCursor(t.Context(), "churn", "slack", []byte("2")))
+	require.NoError(t, s.PutCursor(t.Context(), "churn", "log", []byte("3")))
+	require.NoError(t, s.PutCursor(t.Context(), "fraud", "slack", []byte("4")))
+	got, err := s.Cursor(t.Context(), "churn", "slack")
+	require.NoError(t, err)
+	require.Equal(t, "2", string(got))
 }
