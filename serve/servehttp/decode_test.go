@@ -191,7 +191,7 @@ func TestDecodeBrokenJSON(t *testing.T) {
 		{`{"parameters":{"key":"a","key":"b"}}`, `the member is given twice`},
 		{`{"parameters":{"key":[]}}`, `want a string or a number, found "["`},
 		{`{"parameters":{"binary_data_output":1}}`, `byte 36: parameter binary_data_output: want true or false, found "1"`},
-		{`{"outputs":[{"name":"y","parameters":{"binary_data":"yes"}}]}`, `parameter binary_data: want true or false, found "\""`},
+		{`{"outputs":[{"name":"y","parameters":{"binary_data":"yes"}}]}`, `parameter binary_data: want true or false, found """`},
 		{`{"inputs":[{"name":"x","parameters":{"binary_data_size":8,"binary_data_size":9}}]}`, `the member is given twice`},
 		{`{"id":7}`, `want a string, found "7"`},
 		{`{"id":"a` + "\n" + `"}`, `byte 8: control character 0x0a in a string: escape it`},
