@@ -31,7 +31,7 @@ func (p pace) withDefaults() pace {
 // that a client which sends nothing holds its connection for minutes.
 type guardedBody struct {
 	io.ReadCloser
-	ctl      *http.ResponseController
+	ctl      http.ResponseController
 	mu       sync.Mutex // orders the deadlines that Read and hurry set
 	pace     pace
 	began    time.Time
@@ -52,7 +52,7 @@ func guard(w http.ResponseWriter, r *http.Request, p pace) (*http.Request, *guar
 		b.adopt(p)
 		return r, b
 	}
-	b := &guardedBody{ReadCloser: r.Body, ctl: http.NewResponseController(w), pace: p, began: time.Now(), grace: p.stall}
+	b := &guardedBody{ReadCloser: r.Body, ctl: *http.NewResponseController(w), pace: p, began: time.Now(), grace: p.stall}
 	b.move()
 	guarded := *r
 	guarded.Body = b
