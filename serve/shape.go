@@ -148,12 +148,16 @@ func indexOf(specs []bundle.TensorSpec, name string) int {
 // checkInput notes what is wrong with one input and returns the batch's number
 // of rows, -1 while it is not known.
 func checkInput(t frame.Tensor, spec bundle.TensorSpec, n int, problems *fault.Problems) int {
+	if t.Datatype == "" {
+		problems.Addf("input %q has no datatype, want %s", t.Name, spec.Datatype)
+		return n
+	}
 	if string(t.Datatype) != spec.Datatype {
 		problems.Addf("input %q is %s, want %s", t.Name, t.Datatype, spec.Datatype)
 		return n
 	}
-	if !fits(t.Shape, spec.Shape) {
-		problems.Addf("input %q has shape %v, want %v", t.Name, t.Shape, spec.Shape)
+	if why := misfit(t.Shape, spec.Shape); why != "" {
+		problems.Addf("input %q has shape %v, want %v: %s", t.Name, t.Shape, spec.Shape, why)
 		return n
 	}
 	if err, unreadable := t.Data.(error); unreadable {
@@ -172,22 +176,29 @@ func checkInput(t frame.Tensor, spec bundle.TensorSpec, n int, problems *fault.P
 	return n
 }
 
-// fits reports whether dims is an instance of spec, in which -1 is free. A
-// column may come as [n] or [n, 1].
-func fits(dims, spec []int64) bool {
+// misfit tells what keeps dims from being an instance of spec, in which -1 is
+// free; "" when nothing does. A column may come as [n] or [n, 1].
+func misfit(dims, spec []int64) string {
 	if len(spec) == 1 && len(dims) == 2 && dims[1] == 1 {
 		dims = dims[:1]
 	}
 	if len(dims) != len(spec) || len(dims) == 0 {
-		return false
+		return fmt.Sprintf("it has %d dimensions, not %d", len(dims), len(spec))
 	}
 	for i, d := range dims {
-		if d < 0 || (spec[i] >= 0 && spec[i] != d) {
-			return false
+		switch {
+		case d < 0:
+			return fmt.Sprintf("dimension %d is %d: say how many there are", i, d)
+		case spec[i] >= 0 && spec[i] != d:
+			return fmt.Sprintf("dimension %d is %d, not %d", i, d, spec[i])
 		}
 	}
-	return true
+	return ""
 }
+
+// MaxBatchRows returns how many rows a request may have, so that whoever
+// decodes requests can refuse a longer one before it takes memory.
+func (s *Server) MaxBatchRows() int { return s.opts.MaxBatchRows }
 
 // checkOutputs guards callers against a predictor that breaks its own signature.
 func (s *shape) checkOutputs(outputs []frame.Tensor, n int) error {
@@ -196,9 +207,18 @@ func (s *shape) checkOutputs(outputs []frame.Tensor, n int) error {
 	}
 	for i, spec := range s.signature.Outputs {
 		t := outputs[i]
-		if t.Name != spec.Name || string(t.Datatype) != spec.Datatype || !fits(t.Shape, spec.Shape) || t.Shape[0] != int64(n) {
-			return fmt.Errorf("the predictor gave output %q %s %v for %d rows, its signature has %q %s %v",
-				t.Name, t.Datatype, t.Shape, n, spec.Name, spec.Datatype, spec.Shape)
+		why := misfit(t.Shape, spec.Shape)
+		switch {
+		case t.Name != spec.Name:
+			why = "its name differs"
+		case string(t.Datatype) != spec.Datatype:
+			why = "its datatype differs"
+		case why == "" && t.Shape[0] != int64(n):
+			why = fmt.Sprintf("it has %d rows", t.Shape[0])
+		}
+		if why != "" {
+			return fmt.Errorf("the predictor gave output %q %s %v for %d rows, its signature has %q %s %v: %s",
+				t.Name, t.Datatype, t.Shape, n, spec.Name, spec.Datatype, spec.Shape, why)
 		}
 		if err := t.Check(); err != nil {
 			return fmt.Errorf("the predictor's output: %v", err)

@@ -70,6 +70,10 @@ func (n nobody) Header() http.Header         { return n.header }
 func (n nobody) Write(b []byte) (int, error) { return len(b), nil }
 func (n nobody) WriteHeader(int)             {}
 
+// A connection's deadlines: a real one has them.
+func (n nobody) SetReadDeadline(time.Time) error  { return nil }
+func (n nobody) SetWriteDeadline(time.Time) error { return nil }
+
 // discard is a store that costs nothing: what is left is the request's own part of logging.
 type discard struct{ serve.UnimplementedStore }
 

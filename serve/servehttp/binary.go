@@ -24,6 +24,9 @@ func (q *inferRequest) readBinary(b []byte) error {
 			return fault.Errorf(fault.Invalid, "input %q: binary_data_size is %d, the body has %d bytes left", q.inputs[i].Name, size, len(b))
 		}
 		t := &q.inputs[i]
+		if err := q.checkRows(t); err != nil {
+			return err
+		}
 		if _, bad := t.Data.(error); !bad {
 			var err error
 			if t.Data, err = fromBinary(t.Datatype, t.Shape, b[:size]); err != nil {

@@ -2,13 +2,10 @@ package servehttp
 
 import (
 	"bytes"
-	"compress/gzip"
-	"compress/zlib"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -31,43 +28,83 @@ func (b *bodies) put(buf *bytes.Buffer) {
 	}
 }
 
-// trusted is how much of a stated Content-Length is allocated at once.
-const trusted = 1 << 20
-
 // read reads a request's body, unpacked, into buf.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer) error {
-	if r.ContentLength > 0 {
-		buf.Grow(int(min(r.ContentLength, trusted)) + bytes.MinRead)
-	}
-	limited := http.MaxBytesReader(w, r.Body, h.opts.MaxBodyBytes)
-	body, err := unpack(r.Header.Get("Content-Encoding"), limited)
-	if err == nil {
-		// What is unpacked may be far larger than what is sent: it has the same limit.
-		_, err = buf.ReadFrom(io.LimitReader(body, h.opts.MaxBodyBytes+1))
-	}
-	if err == nil && int64(buf.Len()) > h.opts.MaxBodyBytes {
-		err = &http.MaxBytesError{Limit: h.opts.MaxBodyBytes}
-	}
-	if err == nil {
+	err := h.fill(w, r, buf)
+	switch {
+	case err == nil:
 		return nil
-	}
-	if status(err) == http.StatusRequestEntityTooLarge {
+	case status(err) == http.StatusRequestEntityTooLarge:
 		return fmt.Errorf("the body is larger than %d bytes: send the rows in parts (%w)", h.opts.MaxBodyBytes, err)
+	case status(err) == http.StatusUnsupportedMediaType:
+		w.Header().Set("Accept-Encoding", acceptEncoding)
+		return err
+	case tooSlow(err):
+		return &codeError{http.StatusRequestTimeout, fmt.Errorf("the body stopped after %d bytes: it may pause for %v and must come at %d bytes a second (%w)",
+			buf.Len(), h.pace.stall, h.pace.rate, err)}
 	}
 	return fault.Errorf(fault.Invalid, "the body cannot be read: %w", err)
 }
 
-// unpack undoes a Content-Encoding; deflate is the zlib format (RFC 9110 §8.4.1.2).
-func unpack(encoding string, body io.Reader) (io.Reader, error) {
-	switch strings.ToLower(encoding) {
-	case "", "identity":
-		return body, nil
-	case "gzip":
-		return gzip.NewReader(body)
-	case "deflate":
-		return zlib.NewReader(body)
+func (h *Handler) fill(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer) error {
+	most := h.opts.MaxBodyBytes
+	if r.ContentLength > most {
+		return &http.MaxBytesError{Limit: most}
 	}
-	return nil, fmt.Errorf("Content-Encoding %q: use gzip, deflate or none", encoding)
+	coding, err := contentCoding(r.Header)
+	if err != nil {
+		return err
+	}
+	if below, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
+		w = below.Unwrap() // net/http's own, which closes the connection behind a body that is too large
+	}
+	limited := http.MaxBytesReader(w, r.Body, most)
+	body, err := unpack(coding, limited)
+	if err != nil {
+		return err
+	}
+	size := r.ContentLength
+	if coding != identity {
+		size = -1
+	}
+	// What is unpacked may be far larger than what is sent: it has the same limit.
+	if err := fillBuffer(buf, io.LimitReader(body, most+1), size, most); err != nil {
+		return err
+	}
+	if int64(buf.Len()) > most {
+		return &http.MaxBytesError{Limit: most}
+	}
+	return nil
+}
+
+// trusted is how much of a stated Content-Length is allocated at once.
+const trusted = 1 << 20
+
+// fillBuffer reads all of a body of size bytes, -1 when that is not known, into
+// buf. A stated size is believed up to eight times what has come, so that a
+// large body is copied little and one that is only promised costs little.
+func fillBuffer(buf *bytes.Buffer, from io.Reader, size, most int64) error {
+	for {
+		if buf.Available() == 0 {
+			room := min(max(2*int64(buf.Cap()), bytes.MinRead), most+bytes.MinRead)
+			if size >= 0 {
+				// One byte more than the body, to see its end.
+				room = min(size+1, max(8*int64(buf.Cap()), trusted))
+			}
+			bigger := bytes.NewBuffer(make([]byte, 0, max(room, int64(buf.Len())+bytes.MinRead)))
+			bigger.Write(buf.Bytes())
+			*buf = *bigger
+		}
+		free := buf.AvailableBuffer()
+		n, err := from.Read(free[:cap(free)])
+		buf.Write(free[:n])
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // headerSize is the name of the header with the length of the JSON before binary tensors.

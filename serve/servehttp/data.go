@@ -1,6 +1,8 @@
 package servehttp
 
 import (
+	"bytes"
+
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/train/frame"
 )
@@ -86,6 +88,9 @@ func fill[T any](s *scanner, shape []int64, old any, value func(*scanner) (T, er
 		return nil, err
 	}
 	reuse, _ := old.([]T)
+	if len(reuse) != n {
+		reuse = nil // a longer slice would stay in the pool behind the short one
+	}
 	dst, err := nest(s, reuse[:0], shape, n, value)
 	if err != nil {
 		return nil, err
@@ -93,7 +98,7 @@ func fill[T any](s *scanner, shape []int64, old any, value func(*scanner) (T, er
 	if len(dst) != n {
 		return nil, countError(len(dst), n, shape)
 	}
-	if n > 0 && len(reuse) == n && &reuse[0] == &dst[0] {
+	if n > 0 && len(reuse) == n {
 		return old, nil
 	}
 	return dst, nil
@@ -123,13 +128,34 @@ func nest[T any](s *scanner, dst []T, shape []int64, want int, value func(*scann
 		if err != nil {
 			return nil, fault.Errorf(fault.Invalid, "element %d: %w", len(dst), err)
 		}
-		if dst = append(dst, v); len(dst) > want {
+		if len(dst) == want {
 			return nil, fault.Errorf(fault.Invalid, "data has more elements than the %d of shape %v", want, shape)
 		}
+		if len(dst) == cap(dst) {
+			dst = room(s, dst, want)
+		}
+		dst = append(dst, v)
 		if more, err := s.more(']'); !more {
 			return dst, err
 		}
 	}
+}
+
+// room makes space for the element that was just read and those after it: for
+// as many as there are commas up to the next bracket, which is all of a flat
+// array of numbers, so that a large one is allocated once, and a shape that
+// promises more than comes reserves nothing.
+func room[T any](s *scanner, dst []T, want int) []T {
+	rest := s.b[s.at:]
+	if end := bytes.IndexByte(rest, ']'); end >= 0 {
+		rest = rest[:end]
+	}
+	more := bytes.Count(rest, []byte{','})
+	if _, text := any(dst).([]string); text {
+		more = min(more, len(rest)/len(`"",`)) // commas may be within strings
+	}
+	n := min(want, max(len(dst)+1+more, 4*cap(dst)))
+	return append(make([]T, 0, n), dst...)
 }
 
 // nestArrays reads the arrays of one dimension, the opening bracket of the

@@ -71,6 +71,29 @@ func TestDecodeReuse(t *testing.T) {
 	}
 }
 
+// TestNullIsAbsent: wherever something may be left out, null leaves it out.
+func TestNullIsAbsent(t *testing.T) {
+	const x = `"name":"x","datatype":"FP64","shape":[1],"data":[1]`
+	for _, c := range []struct{ with, without string }{
+		{`{"id":null,"parameters":null,"outputs":null,"inputs":[{` + x + `}]}`, `{"inputs":[{` + x + `}]}`},
+		{`{"parameters":{"key":null,"binary_data_output":null,"other":null},"inputs":[{` + x + `}]}`, `{"inputs":[{` + x + `}]}`},
+		{`{"inputs":[{"parameters":null,` + x + `}]}`, `{"inputs":[{` + x + `}]}`},
+		{`{"inputs":[{"parameters":{"binary_data_size":null,"content_type":null},` + x + `}]}`, `{"inputs":[{` + x + `}]}`},
+		{`{"inputs":[{"parameters":{"binary_data_size":0},"data":null,"name":"x","datatype":"FP64","shape":[0]}]}`,
+			`{"inputs":[{"parameters":{"binary_data_size":0},"name":"x","datatype":"FP64","shape":[0]}]}`},
+		{`{"outputs":[{"name":"y","parameters":null}],"inputs":null}`, `{"outputs":[{"name":"y"}]}`},
+		{`{"outputs":[{"name":"y","parameters":{"binary_data":null,"classification":null}}],"parameters":{"binary_data_output":true}}`,
+			`{"outputs":[{"name":"y"}],"parameters":{"binary_data_output":true}}`},
+	} {
+		got, err := decode(c.with)
+		require.NoError(t, err, c.with)
+		want, err := decode(c.without)
+		require.NoError(t, err, c.without)
+		got.scan, got.size, want.scan, want.size = scanner{}, 0, scanner{}, 0
+		require.Equal(t, want, got, c.with)
+	}
+}
+
 func TestDecodeDatatypes(t *testing.T) {
 	for _, c := range []struct {
 		datatype, data string
@@ -165,6 +188,11 @@ func TestDecodeBrokenJSON(t *testing.T) {
 		{`{"inputs":[],}`, `byte 13: want a name in quotes, found "}"`},
 		{`{"inputs":[]} x`, `byte 14: want the end, found "x"`},
 		{`{"inputs":[],"inputs":[]}`, `byte 22: the member is given twice`},
+		{`{"parameters":{"key":"a","key":"b"}}`, `the member is given twice`},
+		{`{"parameters":{"key":[]}}`, `want a string or a number, found "["`},
+		{`{"parameters":{"binary_data_output":1}}`, `byte 36: parameter binary_data_output: want true or false, found "1"`},
+		{`{"outputs":[{"name":"y","parameters":{"binary_data":"yes"}}]}`, `parameter binary_data: want true or false, found """`},
+		{`{"inputs":[{"name":"x","parameters":{"binary_data_size":8,"binary_data_size":9}}]}`, `the member is given twice`},
 		{`{"id":7}`, `want a string, found "7"`},
 		{`{"id":"a` + "\n" + `"}`, `byte 8: control character 0x0a in a string: escape it`},
 		{`{"id":"\x"}`, `byte 7: unknown escape \x`},
@@ -262,7 +290,7 @@ func FuzzDecode(f *testing.F) {
 
 // ours reports whether err is one of the rules that we add to JSON's own.
 func ours(err error) bool {
-	for _, rule := range []string{"given twice", "not UTF-8", "nested more than", "has no name", "at most 16 dimensions", "binary_data_size", "bytes after the JSON"} {
+	for _, rule := range []string{"given twice", "not UTF-8", "parameter", "want a string or a number", "nested more than", "has no name", "at most 16 dimensions", "binary_data_size", "bytes after the JSON"} {
 		if strings.Contains(err.Error(), rule) {
 			return true
 		}

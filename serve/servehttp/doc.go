@@ -1,6 +1,11 @@
 // Package servehttp answers for a serve.Server over HTTP:
 //
-//	http.ListenAndServe(":8080", servehttp.New(srv, nil))
+//	listener, err := servehttp.Listen(ctx, ":8080")
+//	err = servehttp.Serve(ctx, listener, servehttp.New(srv, nil), nil)
+//
+// A Handler can also be mounted in a service's own mux, at "/" or at "/v2/",
+// and served by its own http.Server: it bounds by itself how large a body is,
+// and how slowly a client may send it or take the answer.
 //
 // The wire is the Open Inference Protocol v2, REST, with the binary tensor
 // data extension, which Triton, KServe, MLServer and their clients speak:
@@ -24,8 +29,11 @@
 //	curl localhost:8080/v2/models/churn/feedback -d '{"labels":[{"id":"r1","value":"stays"}]}'
 //
 // JSON has no NaN: in inputs and outputs of floating-point types null stands
-// for it. Every error is {"error": text}, with status 400 for a request that
-// breaks a rule, 404 for an unknown model, version or prediction, 409 for a
-// label that contradicts a stored one, 413 for a body beyond the limit, 501 for
-// what the release cannot do, 503 while nothing is loaded, 504 past the deadline.
+// for it. Anywhere else null is as good as leaving the member out. Bodies may
+// come packed by gzip or deflate. Every error is {"error": text}, with status
+// 400 for a request that breaks a rule, 404 for an unknown model, version or
+// prediction, 408 for a body that stops on its way, 409 for a label that
+// contradicts a stored one, 413 for a body beyond the limit, 415 for one packed
+// otherwise, 501 for what the release cannot do, 503 while nothing is loaded and,
+// from the readiness endpoints, after Drain, 504 past the deadline.
 package servehttp

@@ -24,7 +24,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	ended := make(chan error)
-	go func() { ended <- servehttp.Serve(ctx, listener, servehttp.New(srv, nil)) }()
+	go func() { ended <- servehttp.Serve(ctx, listener, servehttp.New(srv, nil), nil) }()
 
 	url := "http://" + listener.Addr().String() + "/v2/models/churn/"
 	post(url+"infer", `{"id":"r1","inputs":[{"name":"x","datatype":"FP64","shape":[1],"data":[42]}]}`)

@@ -1,7 +1,11 @@
 package servehttp
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
 	"net/url"
 	"testing"
 
@@ -85,5 +89,66 @@ func FuzzPath(f *testing.F) {
 		}
 		_, _ = parseTarget(name)
 		_, _ = parseTarget("/v2/models/" + name)
+	})
+}
+
+// FuzzRequest: JSON and binary tensors together never panic, and what is read
+// is what the shapes say; a second reading with the memory of the first agrees.
+func FuzzRequest(f *testing.F) {
+	f.Add([]byte(`{"inputs":[{"name":"x","datatype":"INT8","shape":[2],"parameters":{"binary_data_size":2}}]}ab`), 88)
+	f.Add([]byte(`{"id":null,"inputs":[{"name":"x","datatype":"BYTES","shape":[2],"data":["],],",null]}]}`), 90)
+	f.Fuzz(func(t *testing.T, body []byte, n int) {
+		if n < 0 || n > len(body) {
+			return
+		}
+		q := &inferRequest{maxRows: 100}
+		if q.decode(body[:n], body[n:]) != nil {
+			return
+		}
+		for _, in := range q.inputs {
+			if _, bad := in.Data.(error); !bad {
+				require.NoError(t, in.Check())
+			}
+		}
+		before := fmt.Sprint(q.id, q.key, q.inputs, q.names)
+		require.NoError(t, q.decode(body[:n], body[n:]))
+		require.Equal(t, before, fmt.Sprint(q.id, q.key, q.inputs, q.names))
+	})
+}
+
+// FuzzSplit: the parts of a body are the body.
+func FuzzSplit(f *testing.F) {
+	f.Add("2", []byte("{}abc"))
+	f.Fuzz(func(t *testing.T, length string, body []byte) {
+		header, tensors, err := split(&http.Request{Header: http.Header{headerSize: {length}}}, body)
+		if err == nil {
+			require.Equal(t, string(body), string(header)+string(tensors))
+		}
+	})
+}
+
+// FuzzCoding: a header is either one coding, or none, or refused; and what
+// cannot be unpacked is an error.
+func FuzzCoding(f *testing.F) {
+	f.Add("gzip", "identity,", []byte("\x1f\x8b"))
+	f.Add("x-GZIP", "deflate", []byte("\x78\x9c\x03\x00\x00\x00\x00\x01"))
+	f.Fuzz(func(t *testing.T, a, b string, body []byte) {
+		c, err := contentCoding(http.Header{"Content-Encoding": {a, b}})
+		joined, joinedErr := contentCoding(http.Header{"Content-Encoding": {a + "," + b}})
+		require.Equal(t, err == nil, joinedErr == nil)
+		require.Equal(t, c, joined)
+		if err != nil {
+			require.Equal(t, http.StatusUnsupportedMediaType, status(err))
+			return
+		}
+		from, err := unpack(c, bytes.NewReader(body))
+		if err != nil {
+			return
+		}
+		const most = 1 << 16
+		var buf bytes.Buffer
+		if fillBuffer(&buf, io.LimitReader(from, most+1), -1, most) == nil && c == identity && len(body) <= most {
+			require.Equal(t, string(body), buf.String())
+		}
 	})
 }

@@ -7,24 +7,33 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
+	"time"
 
+	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/registry/bundle"
 	"github.com/mlloop/mlloop/serve"
 )
 
 // Options are a Handler's settings. The zero value of each is its default.
 type Options struct {
-	MaxBodyBytes int64        // of a request, unpacked; 0: 64 MiB
-	Logger       *slog.Logger // internal errors at level Error, other refusals at Debug; nil: silent
+	MaxBodyBytes int64         // of a request, unpacked; 0: 64 MiB
+	StallTimeout time.Duration // longest pause of a client that sends a body or takes an answer; 0: 10 s, negative: none
+	MinBodyRate  int64         // bytes a second that a body must come at on average, after the first StallTimeout; 0: 4096, negative: any
+	Logger       *slog.Logger  // internal errors at level Error, other refusals at Debug; nil: silent
 }
 
 // KeyHeader is the request header that keeps a caller on one side of a traffic split.
 const KeyHeader = "X-Mlloop-Key"
 
-// Handler answers for the models of a server. It is safe for concurrent use.
+// Handler answers for the models of a server. It limits by itself how large a
+// body is and how slowly it comes, whatever the http.Server around it does. It
+// is safe for concurrent use.
 type Handler struct {
 	srv      *serve.Server
 	opts     Options
+	pace     pace
+	draining atomic.Bool
 	release  string // of this module, as the program was built
 	requests requests
 	bodies   bodies
@@ -32,15 +41,29 @@ type Handler struct {
 
 // New returns the handler of a server.
 func New(srv *serve.Server, opts *Options) *Handler {
-	h := &Handler{srv: srv, release: release()}
+	h := &Handler{srv: srv, release: release(), requests: requests{maxRows: int64(srv.MaxBatchRows())}}
 	if opts != nil {
 		h.opts = *opts
 	}
 	h.opts.MaxBodyBytes = cmp.Or(h.opts.MaxBodyBytes, 64<<20)
+	h.pace = pace{h.opts.StallTimeout, h.opts.MinBodyRate}.withDefaults()
 	if h.opts.Logger == nil {
 		h.opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	return h
+}
+
+// Drain makes the readiness endpoints of the server and its models answer 503
+// from now on, so that load balancers send new requests elsewhere. Requests
+// that come all the same are answered as before.
+func (h *Handler) Drain() { h.draining.Store(true) }
+
+// ready reports whether more requests are welcome. Errors: Unavailable, Closed.
+func (h *Handler) ready() error {
+	if h.draining.Load() {
+		return fault.Errorf(fault.Unavailable, "the server is shutting down: ask another one")
+	}
+	return h.srv.Ready()
 }
 
 // release returns the version of this module in the running program.
@@ -60,6 +83,13 @@ func release() string {
 
 // ServeHTTP implements http.Handler.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r, _ = guard(w, r, h.pace)
+	paced := newPacedWriter(w, h.pace.stall)
+	defer paced.finish()
+	h.serve(paced, r)
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	t, ok := parseTarget(r.URL.EscapedPath())
 	if !ok {
 		refuse(w, http.StatusNotFound, "unknown path "+r.URL.Path+": want /v2, /v2/health/live, /v2/health/ready, /v2/models, "+
@@ -79,28 +109,33 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusMethodNotAllowed, "method "+r.Method+" on "+r.URL.Path+": want "+method)
 		return
 	}
-	var err error
+	if err := h.dispatch(w, r, t); err != nil {
+		h.fail(w, r, err)
+	}
+}
+
+// dispatch answers, or returns why it did not.
+func (h *Handler) dispatch(w http.ResponseWriter, r *http.Request, t target) error {
 	switch t.call {
 	case infer:
-		err = h.infer(w, r, t)
+		return h.infer(w, r, t)
 	case feedback:
-		err = h.feedback(w, r, t)
+		return h.feedback(w, r, t)
 	case live:
 		answer(w, map[string]bool{"live": true})
 	case ready:
-		if err = h.srv.Ready(); err == nil {
-			answer(w, map[string]bool{"ready": true})
+		if err := h.ready(); err != nil {
+			return err
 		}
+		answer(w, map[string]bool{"ready": true})
 	case list:
 		answer(w, map[string][]string{"models": append([]string{}, h.srv.Models()...)})
 	case server:
 		answer(w, serverMetadata{Name: "mlloop", Version: h.release, Extensions: []string{"binary_tensor_data"}})
 	case model, modelReady:
-		err = h.model(w, t)
+		return h.model(w, t)
 	}
-	if err != nil {
-		h.fail(w, r, err)
-	}
+	return nil
 }
 
 type serverMetadata struct {
@@ -124,6 +159,9 @@ func (h *Handler) model(w http.ResponseWriter, t target) error {
 		return err
 	}
 	if t.call == modelReady {
+		if err := h.ready(); err != nil {
+			return err
+		}
 		answer(w, struct {
 			Name  string `json:"name"`
 			Ready bool   `json:"ready"`

@@ -1,14 +1,10 @@
 package servehttp_test
 
 import (
-	"bytes"
-	"compress/gzip"
-	"compress/zlib"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -127,8 +123,13 @@ func TestBadRequests(t *testing.T) {
 			`{"error":"serve: predict churn: input \"y\" is unknown; input \"x\" is FP32, want FP64` + takes},
 		{"unreadable and unknown at once", `{"inputs":[{"name":"y","datatype":"FP64","shape":[1],"data":[1]},{"name":"x","datatype":"FP64","shape":[2],"data":[1,"2"]}]}`, 400,
 			`{"error":"serve: predict churn: input \"y\" is unknown; input \"x\": element 1: want a number, found \"\"\"` + takes},
-		{"wrong shape", `{"inputs":[{"name":"x","datatype":"FP64","shape":[1,2],"data":[1,2]}]}`, 400, `{"error":"serve: predict churn: input \"x\" has shape [1 2], want [-1]` + takes},
-		{"too many rows", `{"inputs":[{"name":"x","datatype":"FP64","shape":[3],"data":[1,2,3]}]}`, 400, `{"error":"serve: predict churn: the batch has 3 rows, at most 2 are taken: send it in parts` + takes},
+		{"wrong shape", `{"inputs":[{"name":"x","datatype":"FP64","shape":[1,2],"data":[1,2]}]}`, 400, `{"error":"serve: predict churn: input \"x\" has shape [1 2], want [-1]: it has 2 dimensions, not 1` + takes},
+		{"too many rows", `{"inputs":[{"name":"x","datatype":"FP64","shape":[3],"data":[1,2,3]}]}`, 400, `{"error":"input \"x\": the batch has 3 rows, at most 2 are taken: send it in parts"}`},
+		{"rank", `{"inputs":[{"name":"x","datatype":"FP64","shape":[1,1,1],"data":[1]}]}`, 400, `{"error":"serve: predict churn: input \"x\" has shape [1 1 1], want [-1]: it has 3 dimensions, not 1` + takes},
+		{"the signature's own shape", `{"inputs":[{"name":"x","datatype":"FP64","shape":[-1],"data":[1]}]}`, 400, `{"error":"serve: predict churn: input \"x\" has shape [-1], want [-1]: dimension 0 is -1: say how many there are` + takes},
+		{"no shape", `{"inputs":[{"name":"x","datatype":"FP64","data":[1]}]}`, 400, `{"error":"serve: predict churn: input \"x\" has shape [], want [-1]: it has 0 dimensions, not 1` + takes},
+		{"no datatype", `{"inputs":[{"name":"x","shape":[1],"data":[1]}]}`, 400, `{"error":"serve: predict churn: input \"x\" has no datatype, want FP64` + takes},
+		{"data of another length", `{"inputs":[{"name":"x","datatype":"FP64","shape":[2],"data":[1]}]}`, 400, `{"error":"serve: predict churn: input \"x\": data has 1 elements, shape [2] wants 2` + takes},
 		{"unknown output", `{"outputs":[{"name":"z"}],` + inferX[11:], 400, `{"error":"serve: predict churn: output \"z\" is unknown; the model gives \"label\" BYTES [-1], \"probability\" FP64 [-1 1]"}`},
 		{"long id", `{"id":"` + strings.Repeat("a", 1025) + `"}`, 413, ``},
 		{"too large", strings.Repeat(" ", 1001), 413, `{"error":"the body is larger than 1000 bytes: send the rows in parts (http: request body too large)"}`},
@@ -309,9 +310,10 @@ func TestBadBinary(t *testing.T) {
 		{"cut off", s, tensor("INT32", "[1,2]", 8), "1234567", "", "binary_data_size is 8, the body has 7 bytes left"},
 		{"too long", s, tensor("INT32", "[1,1]", 4), "12345", "", "the body has 1 bytes after the JSON and the 4 of the binary inputs"},
 		{"other shape", s, tensor("INT32", "[1,2]", 4), "1234", "", "binary_data_size is 4, shape [1 2] wants 8"},
-		{"giant shape", s, tensor("INT32", "[4611686018427387904,4]", 4), "1234", "", "has more elements than the body can hold"},
+		{"giant shape", s, tensor("INT32", "[4,4611686018427387904]", 4), "1234", "", "has more elements than the body can hold"},
 		{"header longer than the body", s, tensor("INT32", "[1,1]", 4), "1234", "9999", "want the length of the JSON"},
 		{"header no number", s, tensor("INT32", "[1,1]", 4), "1234", "x", "want the length of the JSON"},
+		{"too many rows", s, tensor("INT32", "[10001,0]", 0), "", "", "the batch has 10001 rows, at most 10000 are taken"},
 		{"no JSON", s, tensor("INT32", "[1,1]", 4), "1234", "0", "send the JSON that names the inputs"},
 		{"strings cut off", b, tensor("BYTES", "[1,1]", 6), "\x03\x00\x00\x00ab", "", "element 0 is cut off"},
 		{"strings too many", b, tensor("BYTES", "[1,1]", 9), "\x01\x00\x00\x00a\x00\x00\x00\x00", "", "4 bytes follow the 1 elements"},
@@ -326,71 +328,4 @@ func TestBadBinary(t *testing.T) {
 		require.Contains(t, []int{400, 501}, code, c.why)
 		require.Contains(t, body, c.want, c.why)
 	}
-}
-
-func TestCompressedBodies(t *testing.T) {
-	s := servetest.New(t, "churn", servetest.Constant("stays"), nil)
-	pack := func(wrap func(io.Writer) io.WriteCloser, text string) string {
-		var b bytes.Buffer
-		w := wrap(&b)
-		_, err := io.WriteString(w, text)
-		require.NoError(t, err)
-		require.NoError(t, w.Close())
-		return b.String()
-	}
-	zipped := func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }
-	deflated := func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }
-	for _, c := range []struct {
-		encoding, body string
-		code           int
-	}{
-		{"gzip", pack(zipped, inferX), 200},
-		{"deflate", pack(deflated, inferX), 200},
-		{"identity", inferX, 200},
-		{"gzip", inferX, 400},
-		{"gzip", pack(zipped, inferX)[:20], 400},
-		{"br", inferX, 400},
-		{"gzip", pack(zipped, strings.Repeat(" ", 2000)+inferX), 413},
-	} {
-		code, body, _ := call(t, s, &servehttp.Options{MaxBodyBytes: 1000}, "POST", "/v2/models/churn/infer", c.body, "Content-Encoding", c.encoding)
-		require.Equal(t, c.code, code, "%s: %s", c.encoding, body)
-	}
-}
-
-// TestServe: the address is told clearly when it is taken, and requests in
-// flight end before Serve does.
-func TestServe(t *testing.T) {
-	l, err := servehttp.Listen(t.Context(), "127.0.0.1:0")
-	require.NoError(t, err)
-	_, err = servehttp.Listen(t.Context(), l.Addr().String())
-	require.ErrorIs(t, err, serve.ErrUnavailable)
-	require.ErrorContains(t, err, "the port is in use: choose another one, or stop the program that has it")
-	_, err = servehttp.Listen(t.Context(), "nowhere")
-	require.ErrorIs(t, err, serve.ErrInvalid)
-
-	entered, release := make(chan struct{}), make(chan struct{})
-	constant := servetest.Constant("stays")
-	srv := servetest.New(t, "churn", servetest.Func{Sig: constant.Signature(), F: func(ctx context.Context, in []frame.Tensor) ([]frame.Tensor, error) {
-		close(entered)
-		<-release
-		return constant.Predict(ctx, in)
-	}}, nil)
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- servehttp.Serve(ctx, l, servehttp.New(srv.Server, nil)) }()
-	answered := make(chan int, 1)
-	go func() {
-		resp, err := http.Post("http://"+l.Addr().String()+"/v2/models/churn/infer", "application/json", strings.NewReader(inferX))
-		if err != nil {
-			answered <- 0
-			return
-		}
-		_ = resp.Body.Close()
-		answered <- resp.StatusCode
-	}()
-	<-entered
-	stop()
-	close(release)
-	require.Equal(t, 200, <-answered)
-	require.NoError(t, <-ended)
 }

@@ -46,7 +46,7 @@ func TestTritonClient(t *testing.T) {
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- servehttp.Serve(ctx, l, servehttp.New(srv, nil)) }()
+	go func() { ended <- servehttp.Serve(ctx, l, servehttp.New(srv, nil), nil) }()
 	out, err := exec.CommandContext(t.Context(), python, "testdata/peer_check.py", l.Addr().String()).CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Equal(t, "ok", strings.TrimSpace(string(out)))

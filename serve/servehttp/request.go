@@ -22,8 +22,9 @@ type inferRequest struct {
 	sizes   []int64 // binary_data_size of each input, -1 for one with JSON data
 	outputs []wantedOutput
 	names   []string
-	binary  bool // wish for outputs that say nothing themselves
-	wished  bool // outputs were named
+	binary  bool  // wish for outputs that say nothing themselves
+	maxRows int64 // that an input may have; 0: any number
+	size    int   // of the body, in bytes
 }
 
 // wantedOutput is an output that the client named.
@@ -34,23 +35,34 @@ type wantedOutput struct {
 }
 
 // requests holds inferRequests between uses.
-type requests struct{ pool sync.Pool }
+type requests struct {
+	pool    sync.Pool
+	maxRows int64
+}
 
 func (r *requests) get() *inferRequest {
 	if q, ok := r.pool.Get().(*inferRequest); ok {
 		return q
 	}
-	return &inferRequest{}
+	return &inferRequest{maxRows: r.maxRows}
 }
 
-// maxKept is the size of the body up to which a request's memory is kept.
+// maxKept is the size of the body, binary tensors included, up to which a
+// request's memory is kept.
 const maxKept = 256 << 10
 
+// put keeps the memory of a request for the next one, as long as it is little:
+// what this request did not use, an earlier one left, and is let go. So never
+// more is kept than one request of maxKept bytes takes.
 func (r *requests) put(q *inferRequest) {
-	if len(q.scan.b) <= maxKept {
-		q.scan.b = nil
-		r.pool.Put(q)
+	if q.size > maxKept {
+		return
 	}
+	q.scan.b = nil
+	clear(q.inputs[len(q.inputs):cap(q.inputs)])
+	clear(q.outputs[len(q.outputs):cap(q.outputs)])
+	clear(q.names[len(q.names):cap(q.names)])
+	r.pool.Put(q)
 }
 
 // decode reads an inference request: JSON, then the binary tensors. Errors:
@@ -58,7 +70,7 @@ func (r *requests) put(q *inferRequest) {
 func (q *inferRequest) decode(header, tensors []byte) error {
 	s := &q.scan
 	s.b, s.at = header, 0
-	q.id, q.key, q.binary, q.wished = "", "", false, false
+	q.id, q.key, q.binary, q.size = "", "", false, len(header)+len(tensors)
 	q.inputs, q.sizes, q.outputs, q.names = q.inputs[:0], q.sizes[:0], q.outputs[:0], q.names[:0]
 	var seen members
 	err := s.object(func(key []byte) error {
@@ -70,10 +82,7 @@ func (q *inferRequest) decode(header, tensors []byte) error {
 		case "inputs":
 			return seen.once(s, 4, func() error { return s.array(q.input) })
 		case "outputs":
-			return seen.once(s, 8, func() error {
-				q.wished = true
-				return s.array(q.output)
-			})
+			return seen.once(s, 8, func() error { return s.array(q.output) })
 		}
 		return s.skip(0)
 	})
@@ -105,17 +114,25 @@ func (m *members) once(s *scanner, bit members, read func() error) error {
 // parameters reads the request's parameters: key, and the wish for binary outputs.
 func (q *inferRequest) parameters() error {
 	s := &q.scan
-	return s.object(func(name []byte) (err error) {
+	var seen members
+	return s.object(func(name []byte) error {
 		switch string(name) {
 		case "key":
-			q.key, err = s.scalar()
+			return seen.once(s, 1, func() (err error) { q.key, err = s.scalar(); return err })
 		case "binary_data_output":
-			q.binary, err = s.bool()
-		default:
-			err = s.skip(0)
+			return seen.once(s, 2, func() (err error) { q.binary, err = s.flag("binary_data_output"); return err })
 		}
-		return err
+		return s.skip(0)
 	})
+}
+
+// flag reads the truth value of a parameter.
+func (s *scanner) flag(name string) (bool, error) {
+	b, err := s.bool()
+	if err != nil {
+		return false, s.errorf("parameter %s: want true or false, found %s", name, s.found())
+	}
+	return b, nil
 }
 
 // scalar reads a string, or a number as its text.
@@ -202,11 +219,23 @@ func (q *inferRequest) finish(t *frame.Tensor, old any, at int, size int64) erro
 
 // jsonData reads a tensor's data, or leaves the problem in its place.
 func (q *inferRequest) jsonData(t *frame.Tensor, old any) error {
+	if err := q.checkRows(t); err != nil {
+		return err
+	}
 	bad, err := q.scan.data(t, old)
 	if bad != nil {
 		t.Data = bad
 	}
 	return err
+}
+
+// checkRows refuses a batch that is too long before it takes any memory: its
+// elements may need several times what they need in the body.
+func (q *inferRequest) checkRows(t *frame.Tensor) error {
+	if q.maxRows > 0 && len(t.Shape) > 0 && t.Shape[0] > q.maxRows {
+		return fault.Errorf(fault.Invalid, "input %q: the batch has %d rows, at most %d are taken: send it in parts", t.Name, t.Shape[0], q.maxRows)
+	}
+	return nil
 }
 
 // same reads a string, which is likely to be what it was in the last request.
@@ -245,18 +274,21 @@ func (q *inferRequest) shape(t *frame.Tensor) error {
 // binarySize reads an input's parameters and returns its binary_data_size, -1 when there is none.
 func (s *scanner) binarySize() (int64, error) {
 	size := int64(-1)
+	var seen members
 	err := s.object(func(name []byte) error {
 		if string(name) != "binary_data_size" {
 			return s.skip(0)
 		}
-		n, err := s.number()
-		if err != nil {
-			return err
-		}
-		if size, err = n.signed(64); err != nil || size < 0 {
-			return s.errorf("binary_data_size %s: want a number of bytes", clip(n.text))
-		}
-		return nil
+		return seen.once(s, 1, func() error {
+			n, err := s.number()
+			if err != nil {
+				return err
+			}
+			if size, err = n.signed(64); err != nil || size < 0 {
+				return s.errorf("binary_data_size %s: want a number of bytes", clip(n.text))
+			}
+			return nil
+		})
 	})
 	return size, err
 }
@@ -271,16 +303,7 @@ func (q *inferRequest) output() error {
 		case "name":
 			return seen.once(s, 1, func() (err error) { w.name, err = s.string(); return err })
 		case "parameters":
-			return seen.once(s, 2, func() error {
-				return s.object(func(name []byte) (err error) {
-					if string(name) != "binary_data" {
-						return s.skip(0)
-					}
-					w.said = true
-					w.binary, err = s.bool()
-					return err
-				})
-			})
+			return seen.once(s, 2, func() error { return s.binaryData(&w) })
 		}
 		return s.skip(0)
 	})
@@ -292,6 +315,21 @@ func (q *inferRequest) output() error {
 	}
 	q.outputs, q.names = append(q.outputs, w), append(q.names, w.name)
 	return nil
+}
+
+// binaryData reads an output's parameters: the wish for its binary form.
+func (s *scanner) binaryData(w *wantedOutput) error {
+	var seen members
+	return s.object(func(name []byte) error {
+		if string(name) != "binary_data" {
+			return s.skip(0)
+		}
+		return seen.once(s, 1, func() (err error) {
+			w.said = true
+			w.binary, err = s.flag("binary_data")
+			return err
+		})
+	})
 }
 
 // wantsBinary reports how the client wants an output.

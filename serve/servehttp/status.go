@@ -10,11 +10,23 @@ import (
 	"github.com/mlloop/mlloop/internal/fault"
 )
 
+// codeError is an error with a status that no kind has.
+type codeError struct {
+	code int
+	err  error
+}
+
+func (e *codeError) Error() string { return e.err.Error() }
+func (e *codeError) Unwrap() error { return e.err }
+
 // status returns the HTTP status of an error: the one place where kinds meet
 // the wire. It is the table that Triton and KServe agree on where they do.
 func status(err error) int {
 	var tooLarge *http.MaxBytesError
+	var coded *codeError
 	switch {
+	case errors.As(err, &coded):
+		return coded.code
 	case errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, context.DeadlineExceeded):
