@@ -1,6 +1,7 @@
 package drift_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/mlloop/mlloop/drift"
 	"github.com/mlloop/mlloop/train/frame"
+	"github.com/mlloop/mlloop/train/profile"
 )
 
 // Once the memory of rows that were judged can be used again.
@@ -70,4 +72,35 @@ func BenchmarkObserve(b *testing.B) {
 		}
 		perRow(b)
 	})
+}
+
+// One Observe of 1,000 columns: it copies numbers, and leaves bins to Check.
+func BenchmarkObserveWide(b *testing.B) {
+	wide := make(frame.Schema, 1000)
+	for i := range wide {
+		wide[i] = frame.Field{Name: fmt.Sprint("f", i), Kind: frame.Float64}
+	}
+	s, rows := newSource(3), make([]frame.Row, 400)
+	for i := range rows {
+		rows[i] = frame.Row{Schema: wide, Values: make([]frame.Value, len(wide))}
+		for k := range wide {
+			rows[i].Values[k] = frame.FloatValue(s.rng.NormFloat64())
+		}
+	}
+	table, err := frame.FromRows(wide, rows)
+	require.NoError(b, err)
+	p, err := profile.New(table, nil, nil)
+	require.NoError(b, err)
+	m := newMonitor(b, drift.Config{Reference: p}, nil)
+	i, judged := 0, time.Duration(0)
+	for b.Loop() {
+		m.Observe(answered(time.Time{}, rows[i%len(rows)]))
+		if i++; i%1000 == 0 {
+			start := time.Now()
+			m.Check(time.Unix(1, 0))
+			judged += time.Since(start)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed()-judged)/float64(b.N), "ns/observe")
+	b.ReportMetric(float64(judged)/float64(b.N), "ns/judge")
 }

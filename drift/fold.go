@@ -43,13 +43,13 @@ func (m *Monitor) foldRow(e event, at time.Time) {
 		m.learnRow(e.row.row, at)
 		return
 	case e.row.reference == nil: // it came before the reference was learned
-		e.row.bins = reference.Bins(e.row.bins[:0], e.row.row)
+		e.row.numbers = reference.Numbers(e.row.numbers[:0], e.row.row)
 	case e.row.reference != reference: // and this one, before another state was restored
 		m.counts.others.Add(1)
 		return
 	}
 	m.counts.rows.Add(1)
-	m.inputs.fold(e.row.bins)
+	m.inputs.fold(e.row.numbers)
 	m.checkInputs(at)
 }
 

@@ -40,12 +40,12 @@ func (w *inputWatch) fill(rows [][]uint16) {
 	}
 }
 
-// fold puts a row, as its bins, in the place of the window's oldest.
-func (w *inputWatch) fold(bins []uint16) {
+// fold puts a row, as the reference's numbers, in the place of the window's oldest.
+func (w *inputWatch) fold(numbers []float64) {
 	slot := w.ring[w.next]
 	// The ring holds what the window counts: neither call can fail.
 	_ = w.window.RemoveBins(slot)
-	slot = append(slot[:0], bins...)
+	slot = w.reference.BinsOf(slot[:0], numbers)
 	_ = w.window.AddBins(slot)
 	w.ring[w.next] = slot
 	if w.next++; w.next == len(w.ring) {
@@ -53,7 +53,7 @@ func (w *inputWatch) fold(bins []uint16) {
 	}
 	for i, c := range w.reference.Columns() {
 		if !w.arrived[i] {
-			w.arrived[i] = int(bins[i]) != len(c.Counts)-2 // the bin of missing values
+			w.arrived[i] = int(slot[i]) != len(c.Counts)-2 // the bin of missing values
 		}
 	}
 	w.since++

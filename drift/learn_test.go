@@ -2,6 +2,7 @@ package drift_test
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -133,4 +134,39 @@ func TestAdoptingWhileLearning(t *testing.T) {
 	require.Len(t, changed, 1)
 	require.Equal(t, "2", changed[0].ID)
 	require.False(t, changed[0].Firing())
+}
+
+func TestStatesOfLearningThatDoNotFitAreRefused(t *testing.T) {
+	opts := drift.Options{Window: 5, Learn: 20, WarmUp: 30}
+	saved := func(rows, waiting int) string {
+		m, s := learning(t, opts), newSource(2)
+		for range rows {
+			m.Observe(answered(time.Unix(1, 0), s.row()))
+		}
+		m.Check(time.Unix(1, 0))
+		for range waiting {
+			m.Observe(answered(time.Unix(1, 0), s.row()))
+		}
+		b, err := m.MarshalBinary()
+		require.NoError(t, err)
+		return string(b)
+	}
+	for name, c := range map[string]struct{ state, old, with, says string }{
+		"no columns":         {saved(9, 0), `"schema":[{`, `"schema":[],"x":[{`, "x"},
+		"columns alike":      {saved(9, 0), `"name":"b"`, `"name":"a"`, "both named"},
+		"a row of nothing":   {saved(9, 0), `"rows":["`, `"rows":["","`, "row 0 to learn from"},
+		"one that waits":     {saved(9, 1), `"values":"`, `"values":"/w==","schema":null,"numbers":"`, "event 0"},
+		"waits for numbers":  {saved(9, 1), `"values":"`, `"numbers":"AAAAAAAAAAA=","values":"`, "not the reference's columns"},
+		"another reference":  {saved(30, 0), `"reference":"`, `"reference":"0`, "not the one that was learned"},
+		"a broken reference": {saved(30, 0), `"profile":{"version":1`, `"profile":{"version":0`, "profile"},
+		"learned and not":    {saved(30, 0), `"learn":{`, `"learn":{"rows":["AA=="],`, "not all that was learned"},
+	} {
+		bad := strings.Replace(c.state, c.old, c.with, 1)
+		require.NotEqual(t, c.state, bad, name)
+		err := learning(t, opts).UnmarshalBinary([]byte(bad))
+		require.ErrorIs(t, err, drift.ErrCorrupt, name)
+		require.ErrorContains(t, err, c.says, name)
+	}
+	require.ErrorIs(t, learning(t, drift.Options{Window: 6, Learn: 20}).UnmarshalBinary([]byte(saved(30, 0))), drift.ErrCorrupt, "windows of another length")
+	require.ErrorIs(t, learning(t, drift.Options{Window: 5, Learn: 10}).UnmarshalBinary([]byte(saved(15, 0))), drift.ErrCorrupt, "more rows than it wants to learn from")
 }

@@ -54,7 +54,7 @@ func (m *Monitor) observeRow(e event, o frame.Observation) {
 	e.row = takeRow()
 	if reference := m.reference.Load(); reference != nil {
 		e.row.reference = reference
-		e.row.bins = reference.Bins(e.row.bins[:0], o.Row)
+		e.row.numbers = reference.Numbers(e.row.numbers[:0], o.Row)
 	} else {
 		e.row.keep(o.Row)
 	}

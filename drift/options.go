@@ -54,7 +54,8 @@ type Options struct {
 	// DefaultWindow rows, unless Window says otherwise.
 	Learn int
 	// Queue is how many events wait for Check at most; those that find it full are
-	// dropped and counted. Default 65,536.
+	// dropped and counted. A row takes 8 bytes a column of the reference. Default
+	// 65,536, with more than 256 columns as many as take 128 MiB.
 	Queue int
 	// WarmUp is the number of errors from which the usual ones are learned.
 	// Default 500.
@@ -86,6 +87,7 @@ const (
 	windowsToLearn    = 8
 	leastWindow       = 5 // of profile.New
 	defaultQueue      = 1 << 16
+	defaultQueueCells = 1 << 24
 )
 
 func or[T int | float64](v, ifZero T) T {
@@ -110,7 +112,12 @@ func (o *Options) withDefaults(reference *profile.Profile) Options {
 		}
 	}
 	v.Learn = or(v.Learn, windowsToLearn*v.Window)
-	v.Queue = or(v.Queue, defaultQueue)
+	if v.Queue == 0 {
+		v.Queue = defaultQueue
+		if reference != nil {
+			v.Queue = min(defaultQueue, defaultQueueCells/len(reference.Columns()))
+		}
+	}
 	v.Every = or(v.Every, max(1, v.Window/stridesPerWindow))
 	v.RunLength = or(v.RunLength, defaultRunLength)
 	v.MinPSI = or(v.MinPSI, defaultMinPSI)

@@ -1,7 +1,6 @@
 package drift
 
 import (
-	"encoding/binary"
 	"math"
 	"strings"
 	"sync"
@@ -22,18 +21,18 @@ type event struct {
 // noTime is the time of an event that says none.
 const noTime = math.MinInt64
 
-// queuedRow is a row's bins of the reference, or the row itself while there is
+// queuedRow is a row as the reference's numbers, or the row itself while there is
 // no reference yet.
 type queuedRow struct {
 	reference *profile.Profile
-	bins      []uint16
+	numbers   []float64 // profile.Numbers
 	row       frame.Row
 }
 
 // keep copies the row: observers keep nothing but values, and a text may lie in
 // memory that is used again.
 func (r *queuedRow) keep(row frame.Row) {
-	r.reference, r.bins = nil, r.bins[:0]
+	r.reference, r.numbers = nil, r.numbers[:0]
 	r.row.Schema = append(frame.Schema(nil), row.Schema...)
 	r.row.Values = append([]frame.Value(nil), row.Values...)
 	for i, v := range r.row.Values {
@@ -51,20 +50,19 @@ func (e event) release() {
 	}
 }
 
-// key names the row of a request with these inputs, as its bins tell them; 0
-// for a request without an ID.
+// key names the row of a request with these inputs; 0 for a request without an ID.
 func (r *queuedRow) key(id string, index int) uint64 {
 	if id == "" {
 		return 0
 	}
-	h := newDigest().text(id).number(uint64(index))
+	d := newDigest().text(id).number(uint64(index))
 	if r.reference == nil {
-		h = h.bytes(frame.EncodeValues(nil, r.row.Values))
+		d = d.text(string(frame.EncodeValues(nil, r.row.Values)))
 	}
-	for _, b := range r.bins {
-		h = h.bytes([]byte{byte(b), byte(b >> 8)})
+	for _, x := range r.numbers {
+		d = d.number(math.Float64bits(x))
 	}
-	return h.key()
+	return d.key()
 }
 
 // labelKey names one output of a row of a request; 0 without an ID.
@@ -75,30 +73,23 @@ func labelKey(id string, index int, output string) uint64 {
 	return newDigest().text(id).number(uint64(index)).text(output).key()
 }
 
-// digest is FNV-1a of 64 bits: the same in every process, as saved states need.
+// digest mixes numbers and texts into 64 bits, the same in every process, as
+// saved states need: FNV-1a by words, with a shift that carries the upper bits
+// down.
 type digest uint64
 
 func newDigest() digest { return 14695981039346656037 }
 
-func (d digest) bytes(b []byte) digest {
-	for _, c := range b {
-		d = (d ^ digest(c)) * 1099511628211
-	}
-	return d
-}
-
 func (d digest) number(n uint64) digest {
-	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], n)
-	return d.bytes(b[:])
+	d = (d ^ digest(n)) * 0x9e3779b97f4a7c15
+	return d ^ d>>29
 }
 
 func (d digest) text(s string) digest {
-	d = d.number(uint64(len(s)))
 	for i := range len(s) {
 		d = (d ^ digest(s[i])) * 1099511628211
 	}
-	return d
+	return d.number(uint64(len(s)))
 }
 
 // key is the digest, but for 0.

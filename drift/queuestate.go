@@ -60,12 +60,12 @@ func decodeRow(b []byte, schema frame.Schema) (frame.Row, error) {
 	return frame.Row{Schema: schema, Values: values}, err
 }
 
-// queuedState is an event that waits: a row with bins, a row with values, or
+// queuedState is an event that waits: a row as numbers, a row with values, or
 // else a label.
 type queuedState struct {
 	At       int64        `json:"at"`
 	Key      uint64       `json:"key,omitempty"`
-	Bins     []byte       `json:"bins,omitempty"`
+	Numbers  []byte       `json:"numbers,omitempty"` // little-endian bits of 64-bit floats
 	Schema   frame.Schema `json:"schema,omitempty"`
 	Values   []byte       `json:"values,omitempty"` // frame.EncodeValues
 	Error    *float64     `json:"error,omitempty"`
@@ -80,7 +80,9 @@ func (q *queue) state() []queuedState {
 		case e.row == nil:
 			s.Error, s.Replaced = ifUsable(e.err), ifUsable(e.replaced)
 		case e.row.reference != nil:
-			s.Bins = appendBins(nil, e.row.bins)
+			for _, x := range e.row.numbers {
+				s.Numbers = appendWords(s.Numbers, []uint64{math.Float64bits(x)})
+			}
 		default:
 			s.Schema, s.Values = e.row.row.Schema, frame.EncodeValues(nil, e.row.row.Values)
 		}
@@ -100,16 +102,16 @@ func decodeQueue(states []queuedState, reference *profile.Profile) ([]event, err
 	events := make([]event, 0, len(states))
 	for i, s := range states {
 		e := event{at: s.At, key: s.Key, err: orNaN(s.Error), replaced: orNaN(s.Replaced)}
-		if s.Bins != nil || s.Values != nil {
+		if s.Numbers != nil || s.Values != nil {
 			e.row = new(queuedRow)
 		}
 		switch {
-		case s.Bins != nil && reference == nil:
-			return nil, corrupt("event %d has bins of no reference", i)
-		case s.Bins != nil:
-			e.row.reference, e.row.bins = reference, bins(s.Bins)
-			if err := reference.CheckBins(e.row.bins); err != nil {
-				return nil, corrupt("event %d: %s", i, err)
+		case s.Numbers != nil && (reference == nil || len(s.Numbers) != 8*len(reference.Columns())):
+			return nil, corrupt("event %d has not the reference's columns", i)
+		case s.Numbers != nil:
+			e.row.reference = reference
+			for _, bits := range words(s.Numbers) {
+				e.row.numbers = append(e.row.numbers, math.Float64frombits(bits))
 			}
 		case s.Values != nil:
 			var err error

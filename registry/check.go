@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -82,5 +83,28 @@ func (r Registration) check(problems *fault.Problems) {
 	checkLine(problems, "lineage: data digest", r.Lineage.DataDigest)
 	checkLine(problems, "lineage: code", r.Lineage.Code)
 	checkNumber(problems, "lineage: parent", r.Lineage.Parent, 0)
+	r.Lineage.checkRange(problems)
 	Change{Actor: r.Actor, Reason: r.Reason}.check(problems)
+}
+
+// checkRange takes a range of time with both ends, or none.
+func (l Lineage) checkRange(problems *fault.Problems) {
+	checkNumber(problems, "lineage: rows", l.Rows, 0)
+	switch {
+	case l.DataFrom.IsZero() != l.DataTo.IsZero():
+		problems.Addf("lineage: data from %s to %s: want both times, or neither", l.DataFrom.Format(time.RFC3339), l.DataTo.Format(time.RFC3339))
+	case l.DataTo.Before(l.DataFrom):
+		problems.Addf("lineage: data from %s to %s: it ends before it begins", l.DataFrom.Format(time.RFC3339), l.DataTo.Format(time.RFC3339))
+	}
+}
+
+// stored is the lineage as stores keep it, its times in UTC milliseconds. The
+// end is rounded up: the range holds all of its rows.
+func (l Lineage) stored() Lineage {
+	if l.DataFrom.IsZero() {
+		return l
+	}
+	l.DataFrom = time.UnixMilli(l.DataFrom.UnixMilli()).UTC()
+	l.DataTo = time.UnixMilli(l.DataTo.Add(time.Millisecond - 1).UnixMilli()).UTC()
+	return l
 }

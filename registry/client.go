@@ -98,7 +98,7 @@ func (c *Client) register(ctx context.Context, model string, b *bundle.Bundle, r
 	change := Change{Actor: r.Actor, Reason: r.Reason}
 	e := c.event(model, VersionCreated, change)
 	e.To = string(Candidate)
-	v := Version{Model: model, Digest: b.Digest(), Key: r.Key, State: Candidate, Lineage: r.Lineage, CreatedAt: e.Time}
+	v := Version{Model: model, Digest: b.Digest(), Key: r.Key, State: Candidate, Lineage: r.Lineage.stored(), CreatedAt: e.Time}
 	stored, err := c.store.CreateVersion(ctx, v, e)
 	if !errors.Is(err, ErrNotFound) {
 		return stored, err

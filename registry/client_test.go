@@ -35,7 +35,8 @@ func TestRegisterAndLoad(t *testing.T) {
 	models := registry.New(registrymem.New(), artifact.Memory(), &registry.Options{Actor: "ann", Now: func() time.Time { return now }})
 	b := registrytest.Bundle(t, "1")
 	first := register(t, models, "churn", "0")
-	lineage := registry.Lineage{RunID: "0192f3", DataDigest: "abc", Parent: first.Number, Code: "v1.2"}
+	lineage := registry.Lineage{RunID: "0192f3", DataDigest: "abc", Parent: first.Number, Code: "v1.2",
+		DataFrom: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), DataTo: time.Date(2026, 3, 8, 0, 0, 0, 0, time.UTC), Rows: 168}
 	v, err := models.Register(t.Context(), "churn", b, &registry.Registration{Key: "k", Lineage: lineage, Actor: "bob", Reason: "weekly"})
 	require.NoError(t, err)
 	require.Equal(t, registry.Version{
@@ -271,6 +272,35 @@ func TestRegisterChecksItsInput(t *testing.T) {
 	_, err = models.Register(t.Context(), "m", registrytest.Bundle(t, "1"), &registry.Registration{Lineage: registry.Lineage{Parent: 3}})
 	require.ErrorIs(t, err, registry.ErrNotFound)
 	require.ErrorContains(t, err, "lineage: parent")
+}
+
+func TestFittedRange(t *testing.T) {
+	models := registrytest.New(t)
+	from := time.Date(2026, 3, 1, 12, 0, 0, 123_456_789, time.FixedZone("CET", 3600))
+	register := func(l registry.Lineage) (registry.Version, error) {
+		return models.Register(t.Context(), "m", registrytest.Bundle(t, "1"), &registry.Registration{Lineage: l})
+	}
+	v, err := register(registry.Lineage{DataFrom: from, DataTo: from, Rows: 1})
+	require.NoError(t, err)
+	require.Equal(t, time.Date(2026, 3, 1, 11, 0, 0, 123_000_000, time.UTC), v.Lineage.DataFrom)
+	require.Equal(t, time.Date(2026, 3, 1, 11, 0, 0, 124_000_000, time.UTC), v.Lineage.DataTo, "the last row lies within")
+	got, err := models.Version(t.Context(), "m", v.Number)
+	require.NoError(t, err)
+	require.Equal(t, v, got)
+
+	v, err = register(registry.Lineage{})
+	require.NoError(t, err)
+	require.Equal(t, registry.Lineage{}, v.Lineage, "unknown")
+	for want, l := range map[string]registry.Lineage{
+		"want both times":          {DataFrom: from},
+		"neither":                  {DataTo: from},
+		"it ends before it begins": {DataFrom: from, DataTo: from.Add(-time.Second)},
+		"lineage: rows -1":         {Rows: -1},
+	} {
+		_, err := register(l)
+		require.ErrorIs(t, err, registry.ErrInvalid)
+		require.ErrorContains(t, err, want)
+	}
 }
 
 func TestChangesCheckTheirInput(t *testing.T) {

@@ -45,6 +45,13 @@ type Lineage struct {
 	DataDigest string `json:"data_digest,omitempty"` // the table it was fitted on
 	Parent     int64  `json:"parent,omitempty"`      // the champion it was made to replace; 0: none
 	Code       string `json:"code,omitempty"`        // revision of the program
+
+	// DataFrom and DataTo are the time range of the rows that it was fitted on, both
+	// rows included, in UTC milliseconds; zero when unknown. What lies in it cannot
+	// judge the version.
+	DataFrom time.Time `json:"data_from,omitzero"`
+	DataTo   time.Time `json:"data_to,omitzero"`
+	Rows     int64     `json:"rows,omitempty"` // how many these rows were; 0: unknown
 }
 
 // Version is one immutable model version; only its State changes.

@@ -108,9 +108,10 @@ func TestTheDatabaseRefusesToRewriteHistory(t *testing.T) {
 	}
 	for _, attack := range []string{
 		`UPDATE mlloop_registry_version SET digest = 'x'`,
+		`UPDATE mlloop_registry_version SET data_to = NULL`,
 		`UPDATE mlloop_registry_version SET number = 3 WHERE number = 2`,
 		`DELETE FROM mlloop_registry_version`,
-		`INSERT OR REPLACE INTO mlloop_registry_version SELECT model, number, 'x', key, state, run_id, data_digest, parent, code, created_at FROM mlloop_registry_version WHERE number = 1`,
+		`INSERT OR REPLACE INTO mlloop_registry_version SELECT model, number, 'x', key, state, run_id, data_digest, parent, code, data_from, data_to, rows, created_at FROM mlloop_registry_version WHERE number = 1`,
 	} {
 		_, err := db.Exec(attack)
 		require.ErrorContains(t, err, "model version", attack)

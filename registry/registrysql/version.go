@@ -41,12 +41,13 @@ func (s *Store) Models(ctx context.Context) (models []registry.Model, err error)
 	return models, err
 }
 
-const versionColumns = `model, number, digest, key, state, run_id, data_digest, parent, code, created_at`
+const versionColumns = `model, number, digest, key, state, run_id, data_digest, parent, code, data_from, data_to, rows, created_at`
 
 func scanVersion(row sqlstore.Scanner) (registry.Version, error) {
 	var v registry.Version
 	err := row.Scan(&v.Model, &v.Number, &v.Digest, &v.Key, &v.State,
-		&v.Lineage.RunID, &v.Lineage.DataDigest, &v.Lineage.Parent, &v.Lineage.Code, sqlstore.Millis(&v.CreatedAt))
+		&v.Lineage.RunID, &v.Lineage.DataDigest, &v.Lineage.Parent, &v.Lineage.Code,
+		sqlstore.Millis(&v.Lineage.DataFrom), sqlstore.Millis(&v.Lineage.DataTo), &v.Lineage.Rows, sqlstore.Millis(&v.CreatedAt))
 	return v, err
 }
 
@@ -80,8 +81,9 @@ func (s *Store) insertVersion(ctx context.Context, tx *sql.Tx, v *registry.Versi
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}registry_version (`+versionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
-		v.Model, v.Number, v.Digest, v.Key, v.State, v.Lineage.RunID, v.Lineage.DataDigest, v.Lineage.Parent, v.Lineage.Code, v.CreatedAt.UnixMilli())
+	_, err = tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}registry_version (`+versionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+		v.Model, v.Number, v.Digest, v.Key, v.State, v.Lineage.RunID, v.Lineage.DataDigest, v.Lineage.Parent, v.Lineage.Code,
+		sqlstore.NullMillis(v.Lineage.DataFrom), sqlstore.NullMillis(v.Lineage.DataTo), v.Lineage.Rows, v.CreatedAt.UnixMilli())
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func createModel(t testing.TB, s registry.Store, name string) {
 func candidate(model, digest, key string) registry.Version {
 	return registry.Version{
 		Model: model, Digest: digest, Key: key, State: registry.Candidate, CreatedAt: at(2),
-		Lineage: registry.Lineage{RunID: "run", DataDigest: "data", Parent: 1, Code: "v1.2"},
+		Lineage: registry.Lineage{RunID: "run", DataDigest: "data", Parent: 1, Code: "v1.2", DataFrom: at(-90_000), DataTo: at(-1), Rows: 17},
 	}
 }
 

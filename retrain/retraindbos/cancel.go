@@ -65,16 +65,22 @@ func (e *Engine) cut(tryID string) {
 // mark makes the try that ends as cancelled. It reports false when another
 // process began that try.
 func (e *Engine) mark(c dbos.Context, id string, number int) (bool, error) {
+	tid := tryID(id, number)
 	e.mu.Lock()
 	root := e.dbos
+	e.marks[tid] = true
 	e.mu.Unlock()
-	handle, err := e.insert(root, tryID(id, number), call{Cancelled: true})
-	switch {
-	case errors.Is(err, dbos.ErrWorkflowIDInUse):
-		return false, c.Err()
-	case err != nil:
-		return false, err
+	defer func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.marks, tid)
+	}()
+	handle, err := e.insert(root, tid, call{Cancelled: true})
+	if err == nil {
+		_, err = handle.GetResult()
 	}
-	_, err = handle.GetResult()
+	if errors.Is(err, dbos.ErrWorkflowIDInUse) || errors.Is(err, dbos.ErrWorkflowCancelled) {
+		return false, c.Err()
+	}
 	return err == nil, err
 }

@@ -47,6 +47,7 @@ type Engine struct {
 	workflows map[string]retrain.Workflow
 	running   map[string]*run  // by workflow id
 	tries     map[string]*run  // by the id of the DBOS workflow
+	marks     map[string]bool  // ids of DBOS workflows with which Cancel is about to end a workflow
 	pending   map[string]sight // unfinished workflows that run elsewhere or wait for another try
 	dbos      dbos.Context     // nil before Launch
 	closed    bool
@@ -63,7 +64,7 @@ func New(db *sql.DB, dialect Dialect, o *Options) *Engine {
 	e := &Engine{
 		db: db, dialect: dialect, life: id.New(), ended: make(chan struct{}),
 		workflows: make(map[string]retrain.Workflow), running: make(map[string]*run),
-		tries: make(map[string]*run), pending: make(map[string]sight),
+		tries: make(map[string]*run), marks: make(map[string]bool), pending: make(map[string]sight),
 	}
 	if o != nil {
 		e.options = *o

@@ -144,14 +144,14 @@ func (e *Engine) forget(id string) {
 // this process's own time. Clocks are not compared.
 func (e *Engine) alive(t try) bool {
 	h := holderOf(t)
-	if h.life == e.life {
-		return false // resume holds the only reservation of the id: the try is over
-	}
 	if h.gone(e.self(0)) {
 		return false
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if h.life == e.life {
+		return e.tries[t.status.ID] != nil || e.marks[t.status.ID]
+	}
 	s, now := e.pending[t.id], time.Now()
 	if s.since.IsZero() || s.holder != h {
 		e.pending[t.id] = sight{holder: h, since: now}
@@ -165,9 +165,7 @@ func (e *Engine) alive(t try) bool {
 func (e *Engine) renew(c dbos.Context) error {
 	runs := make(map[string]*run)
 	e.mu.Lock()
-	for tid, r := range e.tries {
-		runs[tid] = r
-	}
+	maps.Copy(runs, e.tries)
 	e.mu.Unlock()
 	if len(runs) == 0 {
 		return nil

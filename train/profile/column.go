@@ -206,17 +206,32 @@ func (c *Column) prepare() {
 }
 
 // bin returns the bin of a value.
-func (c *Column) bin(v frame.Value) uint16 {
+func (c *Column) bin(v frame.Value) uint16 { return c.binOfNumber(c.number(v)) }
+
+// number is what bin needs to know of a value: itself, or the place of a text
+// among the categories, that of all others after them; NaN when it is missing.
+func (c *Column) number(v frame.Value) float64 {
 	if c.Kind != frame.String {
-		return c.binOf(v.Float())
+		return v.Float()
 	}
 	if v.IsNull() {
-		return uint16(c.missingBin())
+		return math.NaN()
 	}
 	if i, ok := c.lookup[v.Text()]; ok {
-		return i
+		return float64(i)
 	}
-	return uint16(len(c.Categories))
+	return float64(len(c.Categories))
+}
+
+// binOfNumber returns the bin of what number gave.
+func (c *Column) binOfNumber(x float64) uint16 {
+	if c.Kind != frame.String {
+		return c.binOf(x)
+	}
+	if x >= 0 && x <= float64(len(c.Categories)) {
+		return uint16(x)
+	}
+	return uint16(c.missingBin())
 }
 
 // binOf returns the bin of a number; NaN is missing.

@@ -123,6 +123,26 @@ const c50 = 49.5 // the median of 0 … 99
 
 var nan = math.NaN()
 
+// A row's bins in two steps; numbers that are none of Numbers' are missing.
+func TestBinsOfNumbers(t *testing.T) {
+	schema := frame.Schema{{Name: "x", Kind: frame.Float64}, {Name: "plan", Kind: frame.String}}
+	var rows []frame.Row
+	for i := range 20 {
+		rows = append(rows, frame.Row{Schema: schema, Values: []frame.Value{frame.FloatValue(float64(i)), frame.StringValue([]string{"a", "b"}[i%2])}})
+	}
+	table, err := frame.FromRows(schema, rows)
+	require.NoError(t, err)
+	p := newProfile(t, table, &profile.Options{Window: 5})
+	rows = append(rows, frame.Row{}, frame.Row{Schema: schema[1:], Values: []frame.Value{frame.StringValue("z")}})
+	for _, r := range rows {
+		require.Equal(t, p.Bins(nil, r), p.BinsOf(nil, p.Numbers(nil, r)))
+	}
+	missing := p.Bins(nil, frame.Row{})
+	require.Equal(t, missing, p.BinsOf(nil, nil))
+	require.Equal(t, missing, p.BinsOf(nil, []float64{math.NaN(), -1}))
+	require.Equal(t, missing, p.BinsOf(nil, []float64{math.NaN(), 1e9}))
+}
+
 func TestRareCategoriesShareTheBinOfTheUnseen(t *testing.T) {
 	p := newProfile(t, texts(t, "b", "a", "a", "c", "b", "a", "d", "a", "b", "a"), &profile.Options{Categories: 2})
 	c := p.Columns()[0]

@@ -11,11 +11,11 @@ import (
 	"github.com/mlloop/mlloop/train/profile"
 )
 
-// No window reaches further than Reach says, and some window gets there.
-func TestReachIsTheLargestValueOfAnyWindow(t *testing.T) {
+// mixedRows are of every kind of bins, some of the numbers missing.
+func mixedRows(n int) []frame.Row {
 	rng := rand.New(rand.NewPCG(1, 1))
 	schema := frame.Schema{{Name: "number", Kind: frame.Float64}, {Name: "few", Kind: frame.Int64}, {Name: "text", Kind: frame.String}, {Name: "none", Kind: frame.Float64}}
-	rows := make([]frame.Row, 400)
+	rows := make([]frame.Row, n)
 	for i := range rows {
 		number := frame.FloatValue(rng.NormFloat64())
 		if rng.IntN(4) == 0 {
@@ -23,11 +23,16 @@ func TestReachIsTheLargestValueOfAnyWindow(t *testing.T) {
 		}
 		rows[i] = frame.Row{Schema: schema, Values: []frame.Value{number, frame.IntValue(int64(rng.IntN(3) * rng.IntN(2))), frame.StringValue(fmt.Sprint("t", rng.IntN(5))), {}}}
 	}
+	return rows
+}
+
+// No window reaches further than Reach says, and some window gets there.
+func TestReachIsTheLargestValueOfAnyWindow(t *testing.T) {
+	rng, rows := rand.New(rand.NewPCG(2, 1)), mixedRows(400)
+	schema := rows[0].Schema
 	table, err := frame.FromRows(schema, rows)
 	require.NoError(t, err)
-	p, err := profile.New(table, nil, &profile.Options{Window: 50})
-	require.NoError(t, err)
-
+	p := newProfile(t, table, &profile.Options{Window: 50})
 	largest := map[string]float64{}
 	measure := func(next func() frame.Row) {
 		w := p.NewWindow()

@@ -13,6 +13,9 @@ CREATE TABLE {p}registry_version (
 	data_digest TEXT NOT NULL,
 	parent      BIGINT NOT NULL,
 	code        TEXT NOT NULL,
+	data_from   BIGINT, -- NULL: unknown
+	data_to     BIGINT,
+	rows        BIGINT NOT NULL, -- 0: unknown
 	created_at  BIGINT NOT NULL,
 	PRIMARY KEY (model, number)
 );
@@ -52,7 +55,7 @@ WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM {p}registry_version
 BEGIN SELECT RAISE(ABORT, 'a new model version takes the next number'); END;
 
 CREATE TRIGGER {p}registry_version_immutable
-BEFORE UPDATE OF model, number, digest, key, run_id, data_digest, parent, code, created_at ON {p}registry_version
+BEFORE UPDATE OF model, number, digest, key, run_id, data_digest, parent, code, data_from, data_to, rows, created_at ON {p}registry_version
 BEGIN SELECT RAISE(ABORT, 'a model version never changes'); END;
 
 CREATE TRIGGER {p}registry_version_kept
