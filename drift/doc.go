@@ -22,7 +22,7 @@
 // # Input drift
 //
 // The monitor counts the latest rows over the bins of the reference profile
-// and after every Options.Every rows compares them with it: PSI, the
+// and after every Options.Stride rows compares them with it: PSI, the
 // Kolmogorov-Smirnov distance and the share of missing values of each column.
 // A statistic speaks when it is large enough to matter (Options.MinPSI and so
 // on) and is rejected at the level

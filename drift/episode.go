@@ -79,7 +79,7 @@ func (m *Monitor) worsen(e *episode, excess float64) {
 }
 
 // looks is how many comparisons there are in a window of rows.
-func (o Options) looks() int { return (o.Window + o.Every - 1) / o.Every }
+func (o Options) looks() int { return (o.Window + o.Stride - 1) / o.Stride }
 
 // settle counts a quiet or a loud comparison of every firing alert of the
 // source, notes how far it has gone, and resolves those that have been quiet

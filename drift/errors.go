@@ -167,7 +167,7 @@ func (m *Monitor) checkErrors(now time.Time) {
 	w := &m.errors
 	if m.named(ErrorDrift, ErrorColumn) {
 		w.loud = nil
-		if w.labels < m.opts.Every {
+		if w.labels < m.opts.Stride {
 			return
 		}
 		w.labels = 0

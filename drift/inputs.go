@@ -141,7 +141,7 @@ const criticalExcess = 2
 // checkInputs compares the window with the reference when it is time to.
 func (m *Monitor) checkInputs(now time.Time) {
 	w := &m.inputs
-	if w.since < m.opts.Every {
+	if w.since < m.opts.Stride {
 		return
 	}
 	w.since = 0

@@ -13,7 +13,7 @@ import (
 // Observe puts an event into a queue and holds a lock for as long as that
 // takes; Check works off the queue under another one, which no request waits
 // for: some tens of nanoseconds a column of each row, and some microseconds a
-// column every Options.Every rows.
+// column every Options.Stride rows.
 type Monitor struct {
 	model   string
 	version int64
@@ -65,7 +65,7 @@ func (m *Monitor) watch(w inputWatch) {
 // being learned.
 func (m *Monitor) Reference() *profile.Profile { return m.reference.Load() }
 
-// Check judges all events that wait, row by row: after every Options.Every rows
+// Check judges all events that wait, row by row: after every Options.Stride rows
 // it compares the latest with the reference, and it looks at the errors after
 // every label. It returns the alerts that fired, worsened or resolved since the
 // last Check, each once and as it is now: one that fired and resolved among the

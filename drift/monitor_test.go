@@ -259,7 +259,7 @@ func TestAColumnThatFollowsGetsItsOwnAlert(t *testing.T) {
 }
 
 func TestOneLoudComparisonIsNotDrift(t *testing.T) {
-	m, s, c := newMonitor(t, drift.Config{}, &drift.Options{Every: 200}), newSource(2), clock{news: news{}}
+	m, s, c := newMonitor(t, drift.Config{}, &drift.Options{Stride: 200}), newSource(2), clock{news: news{}}
 	require.Empty(t, c.feed(m, s, 400))
 	s.shiftA = 3
 	require.Empty(t, c.feed(m, s, 200), "one comparison in a window of drift")
@@ -282,9 +282,9 @@ func TestCloseResolvesAndStops(t *testing.T) {
 }
 
 func TestNewNamesEveryProblem(t *testing.T) {
-	_, err := drift.New(drift.Config{Usual: drift.Baseline{Rows: 7, Variance: -1, Inflation: 1}}, &drift.Options{Every: -1, Learn: 60, Window: 50, Queue: -1, Hits: 4, Of: 3, MinPSI: math.NaN(), WarmUp: 5})
+	_, err := drift.New(drift.Config{Usual: drift.Baseline{Rows: 7, Variance: -1, Inflation: 1}}, &drift.Options{Stride: -1, Learn: 60, Window: 50, Queue: -1, Hits: 4, Of: 3, MinPSI: math.NaN(), WarmUp: 5})
 	require.ErrorIs(t, err, drift.ErrInvalid)
-	for _, want := range []string{"no name", "variance -1", "Learn is 60", "Queue is -1", "Every is -1", "Of is 3", "MinPSI is NaN", "WarmUp is 5"} {
+	for _, want := range []string{"no name", "variance -1", "Learn is 60", "Queue is -1", "Stride is -1", "Of is 3", "MinPSI is NaN", "WarmUp is 5"} {
 		require.ErrorContains(t, err, want)
 	}
 	_, err = drift.New(drift.Config{Model: "m", Reference: reference(t, 1)}, &drift.Options{Window: 100})

@@ -32,9 +32,9 @@ type Options struct {
 	// It is the reference's, where Config has one: thresholds hold for windows of
 	// that length, and any value but zero is checked against it.
 	Window int
-	// Every is the number of rows between comparisons. Default: an eighth of
+	// Stride is the number of rows between comparisons. Default: an eighth of
 	// the window.
-	Every int
+	Stride int
 	// RunLength is how many rows without any drift should pass between false
 	// alerts, for inputs and for errors each. Default 2,000,000.
 	RunLength int
@@ -118,7 +118,7 @@ func (o *Options) withDefaults(reference *profile.Profile) Options {
 			v.Queue = min(defaultQueue, defaultQueueCells/len(reference.Columns()))
 		}
 	}
-	v.Every = or(v.Every, max(1, v.Window/stridesPerWindow))
+	v.Stride = or(v.Stride, max(1, v.Window/stridesPerWindow))
 	v.RunLength = or(v.RunLength, defaultRunLength)
 	v.MinPSI = or(v.MinPSI, defaultMinPSI)
 	v.MinKS = or(v.MinKS, defaultMinKS)
@@ -139,6 +139,12 @@ func (o *Options) withDefaults(reference *profile.Profile) Options {
 	return v
 }
 
+// Check reports everything that is wrong with options for a monitor whose
+// reference is not there yet, nil included. Errors: Invalid.
+func (o *Options) Check() error {
+	return Config{Model: "any"}.check(o.withDefaults(nil))
+}
+
 // check reports everything that is wrong with the configuration and the
 // completed options.
 func (c Config) check(o Options) error {
@@ -156,7 +162,7 @@ func (c Config) check(o Options) error {
 		low   float64
 	}{
 		{"Window", float64(o.Window), leastWindow}, {"Learn", float64(o.Learn), 2 * float64(o.Window)}, {"Queue", float64(o.Queue), 1},
-		{"Every", float64(o.Every), 1}, {"RunLength", float64(o.RunLength), float64(o.Window)},
+		{"Stride", float64(o.Stride), 1}, {"RunLength", float64(o.RunLength), float64(o.Window)},
 		{"MinPSI", o.MinPSI, 0}, {"MinKS", o.MinKS, 0}, {"MinMissing", o.MinMissing, 0},
 		{"Hits", float64(o.Hits), 1}, {"Of", float64(o.Of), float64(o.Hits)}, {"Resolve", float64(o.Resolve), 1},
 		{"MinRise", o.MinRise, 0}, {"WarmUp", float64(o.WarmUp), leastWarmUp},

@@ -157,14 +157,20 @@ func (l *Loop) suppress(ctx context.Context, now time.Time, reason string) error
 	return l.tell(ctx, now, "suppressed/"+topic, EventSuppressed, "a retraining is wanted, and held back: %s", reason)
 }
 
-// comparableFrom is the time from which there can be rows that the champion was
-// not fitted on and whose labels are known, with why.
+// comparableFrom is the time from which there can be a whole holdout that the
+// champion was not fitted on and whose labels are known, with why. It matters for
+// a first champion: those after it leave their own holdout out.
 func (l *Loop) comparableFrom(ctx context.Context, champion int64) (time.Time, string, error) {
 	to, err := l.fittedTo(ctx, champion)
 	if err != nil {
 		return time.Time{}, "", err
 	}
-	return to.Add(2 * l.config.LabelDelay), fmt.Sprintf("version %d was fitted on rows up to %s, and no model is judged on such rows, nor on any within the label delay after them", champion, to.Format(time.RFC3339)), nil
+	holdout := l.config.Holdout
+	if holdout == 0 {
+		holdout = leastHoldout
+	}
+	why := fmt.Sprintf("version %d was fitted on rows up to %s; no model is judged on such rows, nor on any within the label delay after them, and %s of later ones are held out", champion, to.Format(time.RFC3339), holdout)
+	return to.Add(2*l.config.LabelDelay + holdout), why, nil
 }
 
 // fittedTo is the time of the last row that a version was fitted on; where that

@@ -75,11 +75,15 @@ func (l *Loop) firing() []drift.Alert {
 	return l.watcher.monitor.Alerts()
 }
 
-// worst is how far each firing alert has ever been beyond its threshold.
+// worst is by what factor each firing alert has worsened since its window had
+// filled.
 func (l *Loop) worst() map[string]float64 {
 	out := make(map[string]float64)
 	for _, a := range l.firing() {
-		out[a.ID] = a.Worst
+		out[a.ID] = 1
+		if a.Magnitude > 0 {
+			out[a.ID] = a.Worst / a.Magnitude
+		}
 	}
 	return out
 }

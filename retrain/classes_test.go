@@ -47,7 +47,7 @@ func TestNewClass(t *testing.T) {
 	w.run(56 * rowsADay)
 	gain := 0.0 // the largest over a champion
 	for _, r := range w.retrainings() {
-		require.NotEqual(t, retrain.Failed, r.Stage, r.Error)
+		require.NotEqual(t, retrain.Failed, r.Stage, r.Reason)
 		if r.Stage == retrain.Promoted && r.Champion > 0 {
 			gain = max(gain, r.Verdicts[0].Diff)
 		}
@@ -113,7 +113,7 @@ func TestUnusableBundles(t *testing.T) {
 		w.start(20 * rowsADay)
 		require.NoError(t, w.loop.Retrain(t.Context(), "a person asked"))
 		w.run(20*rowsADay + 1)
-		require.Contains(t, retraintest.RequireStage(t, w.loop, retrain.Failed).Error, want)
+		require.Contains(t, retraintest.RequireStage(t, w.loop, retrain.Failed).Reason, want)
 		for run, err := range tracking.New(w.stores.Tracking, nil).AllRuns(t.Context(), tracking.RunQuery{}) {
 			require.NoError(t, err)
 			require.NotEqual(t, tracking.Running, run.Status, "the run of a failed fit has ended")

@@ -22,16 +22,16 @@ func TestNewRefuses(t *testing.T) {
 	s := newStream(t, rowsADay, 1<<30)
 	for want, change := range map[string]func(*retrain.Config){
 		`Model "a/b" is no name`:                        func(c *retrain.Config) { c.Model = "a/b" },
-		"LabelDelay, Holdout and Every must not be":     func(c *retrain.Config) { c.LabelDelay = -1 },
-		`Label "y" is the Time or the Key column`:       func(c *retrain.Config) { c.Entity = "y" },
+		"LabelDelay, Holdout, Interval, FitTimeout":     func(c *retrain.Config) { c.LabelDelay = -1 },
+		`Label "y" is the Time or the Entity column`:    func(c *retrain.Config) { c.Entity = "y" },
 		`Inputs names the label "y"`:                    func(c *retrain.Config) { c.Inputs = []string{"x", "y"} },
 		`Inputs names "x" twice`:                        func(c *retrain.Config) { c.Inputs = []string{"x", "x"} },
 		"Inputs is empty":                               func(c *retrain.Config) { c.Inputs = []string{} },
 		"Stores.Engine is nil":                          func(c *retrain.Config) { c.Stores.Engine = nil },
-		"Policy: Cooldown, Per and MaxFailures":         func(c *retrain.Config) { c.Policy.Per = -1 },
+		"Policy: Per, MaxFailures and MaxBackoff":       func(c *retrain.Config) { c.Policy.Per = -1 },
 		"Rollout: Metric: ":                             func(c *retrain.Config) { c.Rollout.Metric = "fame" },
 		"want rising shares between 0 and 1":            func(c *retrain.Config) { c.Rollout.Weights = []float64{0.5, 0.25} },
-		"Rollout: Margin and Harm must not be negative": func(c *retrain.Config) { c.Rollout.RollbackMargin = -1 },
+		"Rollout: RollbackMargin is -1":                 func(c *retrain.Config) { c.Rollout.RollbackMargin = -1 },
 		"Rollout: Shadow, Bake and MinLabels":           func(c *retrain.Config) { c.Rollout.MinLabels = -1 },
 		`Gates[0]: `:                                    func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.NonInferior("acuracy", 0)} },
 		`Gates[1]: `:                                    func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.SmokeTest(), retrain.AtLeast("x", 0)} },
@@ -64,7 +64,7 @@ func TestLoopsOnOneStores(t *testing.T) {
 	fraud, err := retrain.New(c)
 	require.NoError(t, err)
 	for _, l := range []*retrain.Loop{churn, fraud} {
-		require.NoError(t, l.Step(t.Context(), at(20*rowsADay)))
+		retraintest.StepAndSettle(t, l, at(20*rowsADay))
 		require.Equal(t, time.Duration(0), at(20*rowsADay).Sub(retraintest.RequirePromoted(t, l, 1).StartedAt))
 		require.NoError(t, l.Close(t.Context()))
 	}

@@ -176,7 +176,7 @@ func decideCanary(c rules, f facts) decision {
 	}
 	switch f.Verdict.Outcome {
 	case Pass:
-		d.Next = Promoted
+		d.Next = afterCanary(c)
 	case Fail:
 		d.Next = RolledBack
 	default:
@@ -184,8 +184,16 @@ func decideCanary(c rules, f facts) decision {
 			return decision{}
 		}
 		if d.Next = Inconclusive; c.Rollout == GoOn {
-			d.Next, d.Unjudged = Promoted, f.Verdict.Reason
+			d.Next, d.Unjudged = afterCanary(c), f.Verdict.Reason
 		}
 	}
 	return d
+}
+
+// afterCanary is Promoted unless the mode was changed while the canary ran.
+func afterCanary(c rules) Stage {
+	if c.Mode == Recommend {
+		return Recommended
+	}
+	return Promoted
 }

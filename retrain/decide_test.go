@@ -58,10 +58,10 @@ func TestDecide(t *testing.T) {
 		{"a shadow that cannot tell at the end, and goes on", goOn, facts{Retraining: running(Shadowing, 0), Champion: 1, Verdict: verdict(Undetermined), Overdue: true}, Canarying},
 		{"a canary that bakes", all, facts{Retraining: running(Canarying, 0), Champion: 1}, ""},
 		{"a canary whose first weight is over", all, facts{Retraining: running(Canarying, 0), Champion: 1, Verdict: verdict(Undetermined)}, Canarying},
-		{"a canary that does harm while it bakes", all, facts{Retraining: running(Canarying, 0), Champion: 1, RollbackMargin: verdict(Fail)}, RolledBack},
+		{"a canary that does harm while it bakes", all, facts{Retraining: running(Canarying, 0), Champion: 1, Harm: verdict(Fail)}, RolledBack},
 		{"a canary that was withdrawn", all, facts{Retraining: running(Canarying, 1), Champion: 1, Withdrawn: "it hangs", Verdict: verdict(Pass)}, RolledBack},
 		{"a canary that passes", all, facts{Retraining: running(Canarying, 1), Champion: 1, Verdict: verdict(Pass)}, Promoted},
-		{"harm at the last moment", all, facts{Retraining: running(Canarying, 1), Champion: 1, Verdict: verdict(Pass), RollbackMargin: verdict(Fail)}, RolledBack},
+		{"harm at the last moment", all, facts{Retraining: running(Canarying, 1), Champion: 1, Verdict: verdict(Pass), Harm: verdict(Fail)}, RolledBack},
 		{"a canary that fails", all, facts{Retraining: running(Canarying, 1), Champion: 1, Verdict: verdict(Fail)}, RolledBack},
 		{"a canary that cannot tell yet", all, facts{Retraining: running(Canarying, 1), Champion: 1, Verdict: verdict(Undetermined)}, ""},
 		{"a canary that cannot tell at the end", all, facts{Retraining: running(Canarying, 1), Champion: 1, Verdict: verdict(Undetermined), Overdue: true}, Inconclusive},
@@ -90,7 +90,7 @@ func TestDecideNeverPromotesWhatIsNotShown(t *testing.T) {
 			Gates: []Consequence{KeepChampion, GoOn}[rng.IntN(2)], Rollout: []Consequence{KeepChampion, GoOn}[rng.IntN(2)]}
 		f := facts{
 			Now: time.Unix(0, 0), Retraining: running([]Stage{Fitting, Shadowing, Canarying}[rng.IntN(3)], rng.IntN(3)),
-			Champion: int64(rng.IntN(4)), Paused: rng.IntN(4) == 0, RollbackMargin: outcome(), Verdict: outcome(), Overdue: rng.IntN(2) == 0,
+			Champion: int64(rng.IntN(4)), Paused: rng.IntN(4) == 0, Harm: outcome(), Verdict: outcome(), Overdue: rng.IntN(2) == 0,
 		}
 		if f.Harm != nil {
 			f.Harm.Outcome = Fail

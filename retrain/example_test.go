@@ -62,19 +62,23 @@ type atMostBytes int64
 
 func (g atMostBytes) Name() string { return "size" }
 
-func (g atMostBytes) Check(_ context.Context, c retrain.Candidate) (retrain.Verdict, error) {
+func (g atMostBytes) Judge(_ context.Context, c retrain.Candidate) (retrain.Verdict, error) {
 	var size int64
 	for _, f := range c.Bundle.Files() {
 		size += f.Size
 	}
-	return retrain.Verdict{Gate: g.Name(), Pass: size <= int64(g), Reason: fmt.Sprintf("at most %d bytes", int64(g))}, nil
+	v := retrain.Verdict{Gate: g.Name(), Outcome: retrain.Pass, Reason: fmt.Sprintf("%d bytes of at most %d", size, int64(g))}
+	if size > int64(g) {
+		v.Outcome = retrain.Fail
+	}
+	return v, nil
 }
 
 // A gate is any type with a name and a verdict.
 func ExampleGate() {
 	gates := []retrain.Gate{retrain.NonInferior("auc", 0.01), atMostBytes(1 << 20)}
 	fmt.Println(gates[0].Name(), "and", gates[1].Name())
-	// Output: not worse: auc by 0.01 and size
+	// Output: non-inferior: auc by 0.01 and size
 }
 
 // A trigger is a function of the situation: this one wants a retraining on the

@@ -95,9 +95,11 @@ func baseConfig(s *stream, stores *retrain.Stores) retrain.Config {
 		Features: feature.Pipeline{feature.Standardize()},
 		Trainer:  train.MLP{Hidden: []int{8}, Epochs: 30, LearningRate: 0.02},
 		Holdout:  3 * 24 * time.Hour,
-		Gates:    []retrain.Gate{retrain.NonInferior("accuracy", 0.05), retrain.SmokeTest()},
-		Rollout:  retrain.Rollout{Shadow: 24 * time.Hour, Margin: 0.05, Weights: []float64{0.25, 0.5}, Bake: 24 * time.Hour},
-		Seed:     1,
+		Gates:    []retrain.Gate{retrain.NoHarm("accuracy", 0.2), retrain.SmokeTest()},
+		Rollout: retrain.Rollout{
+			Shadow: 24 * time.Hour, Metric: "accuracy", Margin: 0.3, MinLabels: 20, Weights: []float64{0.25, 0.5}, Bake: 24 * time.Hour,
+		},
+		Seed: 1,
 	}
 }
 
@@ -140,7 +142,7 @@ func (w *world) run(until int) {
 	w.t.Helper()
 	for ; w.row < until; w.row++ {
 		if w.row%rowsADay == 0 {
-			require.NoError(w.t, w.loop.Step(w.t.Context(), at(w.row)))
+			w.step(at(w.row))
 		}
 		w.clock.Store(at(w.row).UnixMilli())
 		w.right[w.row] = w.ask(w.row) == w.label(w.row)
@@ -148,6 +150,14 @@ func (w *world) run(until int) {
 			w.post("/feedback", map[string]any{"labels": []any{map[string]any{"id": fmt.Sprintf("r%d", old), "value": w.label(old)}}})
 		}
 	}
+}
+
+// step steps the loop, and again once the fit that it may have begun has ended.
+func (w *world) step(now time.Time) {
+	w.t.Helper()
+	require.NoError(w.t, w.loop.Step(w.t.Context(), now))
+	require.NoError(w.t, w.loop.Settle(w.t.Context()))
+	require.NoError(w.t, w.loop.Step(w.t.Context(), now.Add(time.Minute)))
 }
 
 func hasRow(m map[int]bool, row int) bool {

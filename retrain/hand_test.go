@@ -186,7 +186,7 @@ func TestPanics(t *testing.T) {
 	w.start(20 * rowsADay)
 	require.NoError(t, w.loop.Retrain(t.Context(), "a person asked"))
 	w.run(21 * rowsADay)
-	require.Contains(t, retraintest.RequireStage(t, w.loop, retrain.Failed).Error, "panic: no trainer")
+	require.Contains(t, retraintest.RequireStage(t, w.loop, retrain.Failed).Reason, "panic: no trainer")
 	require.NoError(t, w.loop.Retrain(t.Context(), "a person asked again"))
 	w.run(22*rowsADay + 1)
 	rejected := retraintest.RequireStage(t, w.loop, retrain.Rejected)
@@ -198,7 +198,7 @@ type panickingGate struct{ panics *int }
 
 func (panickingGate) Name() string { return "panicking" }
 
-func (g panickingGate) Check(context.Context, retrain.Candidate) (retrain.Verdict, error) {
+func (g panickingGate) Judge(context.Context, retrain.Candidate) (retrain.Verdict, error) {
 	*g.panics++
 	panic("no gate")
 }

@@ -190,11 +190,14 @@ func replay(ctx context.Context, loop *retrain.Loop, stores *retrain.Stores, s *
 			for old := max(first, row-2*rowsADay); old < row-rowsADay; old++ {
 				now.set(at(old + rowsADay))
 				label := serve.LabelInput{ID: fmt.Sprintf("r%d", old), Value: s.table.Row(old).Get("y")}
-				if err := loop.Server().Label(ctx, "churn", []serve.LabelInput{label}); err != nil {
+				if _, err := loop.Server().Label(ctx, "churn", []serve.LabelInput{label}); err != nil {
 					return err
 				}
 			}
 			if err := loop.Step(ctx, at(row)); err != nil {
+				return err
+			}
+			if err := loop.Settle(ctx); err != nil {
 				return err
 			}
 		}
@@ -222,12 +225,12 @@ func readRemains(t *testing.T, url string) remains {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, stores.Close(t.Context())) }()
 	ctx, r := t.Context(), remains{}
-	r.Events, err = stores.Retrain.Events(ctx, "churn", 0)
+	r.Events, err = stores.Retrain.Events(ctx, retrain.EventQuery{Model: "churn"})
 	require.NoError(t, err)
 	for i := range r.Events {
 		r.Events[i].Seq = 0
 	}
-	r.Retrainings, err = stores.Retrain.Retrainings(ctx, "churn")
+	r.Retrainings, err = stores.Retrain.Retrainings(ctx, retrain.RetrainingQuery{Model: "churn"})
 	require.NoError(t, err)
 	for i := range r.Retrainings {
 		r.Retrainings[i].RunID = ""
@@ -242,7 +245,7 @@ func readRemains(t *testing.T, url string) remains {
 	for _, e := range audit {
 		r.Audit = append(r.Audit, fmt.Sprint(e.Seq, e.Kind, e.Version, e.From, e.To, e.Reason, e.Time))
 	}
-	alerts, err := stores.Drift.Alerts(ctx, "churn", false)
+	alerts, err := stores.Drift.Alerts(ctx, drift.AlertQuery{Model: "churn"})
 	require.NoError(t, err)
 	r.Alerts = len(alerts)
 	r.Counts, err = stores.Serve.Counts(ctx, "churn")

@@ -120,7 +120,7 @@ func TestGateRejects(t *testing.T) {
 	last := w.retrainings()[1]
 	require.Equal(t, retrain.Rejected, last.Stage)
 	require.Zero(t, last.Version, "what a gate rejects is not registered")
-	require.False(t, last.Verdicts[0].Pass)
+	require.Equal(t, retrain.Fail, last.Verdicts[0].Outcome)
 	require.Less(t, last.Verdicts[0].High, 0.0, "the interval tells how bad it is")
 	requireChampion(t, w, 1)
 }

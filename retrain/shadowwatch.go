@@ -176,9 +176,12 @@ func (l *Loop) newShadowWatch(ctx context.Context, a *attempt) error {
 func (l *Loop) askAgain(ctx context.Context, a *attempt, s *shadowWatch) error {
 	missing := make(map[rowKey]serve.Prediction)
 	after, to := a.PredictionSeq, l.watcher.checkpoint.PredictionSeq
-	for after < math.MaxInt64 {
+	for {
 		page, err := l.config.Stores.Serve.Predictions(ctx, serve.PredictionQuery{Model: l.config.Model, After: after})
-		if err != nil || len(page) == 0 {
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
 			break
 		}
 		for _, p := range page {
@@ -206,10 +209,17 @@ func (l *Loop) askAgain(ctx context.Context, a *attempt, s *shadowWatch) error {
 		rows = append(rows, p)
 	}
 	slices.SortFunc(rows, func(a, b serve.Prediction) int { return cmp.Compare(a.Seq, b.Seq) })
-	if err := l.server.AskShadow(ctx, l.config.Model, rows); err != nil {
-		return err
+	for len(rows) > 0 { // the shadow's queue is bounded
+		done, err := l.server.AskShadow(ctx, l.config.Model, rows)
+		if err != nil {
+			return err
+		}
+		if err := l.server.Drain(ctx); err != nil || done == 0 {
+			return err
+		}
+		rows = rows[done:]
 	}
-	return l.server.Drain(ctx)
+	return nil
 }
 
 // maxAskAgain bounds the rows that a shadow is asked about again.

@@ -123,9 +123,9 @@ type spyGate struct {
 
 func (spyGate) Name() string { return "spy" }
 
-func (g spyGate) Check(_ context.Context, c retrain.Candidate) (retrain.Verdict, error) {
+func (g spyGate) Judge(_ context.Context, c retrain.Candidate) (retrain.Verdict, error) {
 	g.spy.saw("gate", c.Rows, g.now())
-	return retrain.Verdict{Gate: "spy", Pass: true, Reason: "it only looks"}, nil
+	return retrain.Verdict{Gate: "spy", Outcome: retrain.Pass, Reason: "it only looks"}, nil
 }
 
 // TestNoLabelBeforeItArrives gives the loop the whole future in every fit: the

@@ -75,7 +75,7 @@ func TestTransitionFails(t *testing.T) {
 	w.start(20 * rowsADay)
 	require.NoError(t, w.loop.Retrain(t.Context(), "a person asked"))
 	w.run(22 * rowsADay)
-	require.Contains(t, retraintest.RequireStage(t, w.loop, retrain.Failed).Error, "the page is damaged")
+	require.Contains(t, retraintest.RequireStage(t, w.loop, retrain.Failed).Reason, "the page is damaged")
 	require.Equal(t, registry.Rejected, versionState(t, w, 2))
 	require.Equal(t, serve.Route{Model: "churn", Primary: 1}, w.route())
 }

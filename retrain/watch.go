@@ -18,6 +18,10 @@ import (
 // where it is; a step makes passes until none wait.
 const foldRows = 50_000
 
+// checkRows is how many rows the monitor is shown before it judges them: its
+// queue is bounded. What it finds does not depend on it.
+const checkRows = 4000
+
 // watcher reads the prediction log behind the server and keeps what the steps
 // decide by: the monitor of the champion, its latest labelled answers, and the
 // comparison of a rollout. Its whole state is in the checkpoint, saved together
@@ -163,7 +167,10 @@ func (l *Loop) foldPredictions(ctx context.Context, now time.Time) (int, error) 
 		if err != nil || len(page) == 0 {
 			return n, err
 		}
-		for _, p := range page {
+		for i, p := range page {
+			if i%checkRows == checkRows-1 {
+				w.check(now)
+			}
 			w.checkpoint.PredictionSeq = p.Seq
 			if l.memory.FirstSeen.IsZero() {
 				l.memory.FirstSeen = p.Time
@@ -177,7 +184,7 @@ func (l *Loop) foldPredictions(ctx context.Context, now time.Time) (int, error) 
 			w.canary.see(p)
 		}
 		n += len(page)
-		w.check(now) // before the monitor's queue is full
+		w.check(now)
 	}
 	return n, nil
 }
@@ -199,7 +206,10 @@ func (l *Loop) foldLabels(ctx context.Context, now time.Time) (int, error) {
 		if err != nil || len(page) == 0 {
 			return n, err
 		}
-		for _, p := range page {
+		for i, p := range page {
+			if i%checkRows == checkRows-1 {
+				w.check(now)
+			}
 			w.checkpoint.LabelSeq = p.Truth.Seq
 			if p.Time.After(w.labelled) {
 				w.labelled = p.Time
@@ -211,7 +221,7 @@ func (l *Loop) foldLabels(ctx context.Context, now time.Time) (int, error) {
 			w.canary.label(p)
 		}
 		n += len(page)
-		w.check(now) // before the monitor's queue is full
+		w.check(now)
 	}
 	return n, nil
 }

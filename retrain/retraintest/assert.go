@@ -2,11 +2,21 @@ package retraintest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/retrain"
 )
+
+// StepAndSettle steps the loop at now, waits for the fit that it may have begun,
+// and steps it again a millisecond later, so that it sees how the fit ended.
+func StepAndSettle(t testing.TB, l *retrain.Loop, now time.Time) {
+	t.Helper()
+	require.NoError(t, l.Step(t.Context(), now))
+	require.NoError(t, l.Settle(t.Context()))
+	require.NoError(t, l.Step(t.Context(), now.Add(time.Millisecond)))
+}
 
 // RequireEvent fails the test unless an event of the kind has happened, and
 // returns the latest one.

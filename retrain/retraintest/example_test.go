@@ -40,7 +40,7 @@ func Example() {
 		})
 		require.NoError(t, err)
 		monday := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
-		require.NoError(t, loop.Step(t.Context(), monday))
+		retraintest.StepAndSettle(t, loop, monday)
 		retraintest.RequirePromoted(t, loop, 1)
 		require.NoError(t, loop.Close(t.Context()))
 	}
@@ -52,10 +52,10 @@ func Example() {
 func ExampleCandidate() {
 	gate := retrain.NonInferior("accuracy", 0.05)
 	for _, challenger := range []float64{0.9, 0.5} {
-		verdict, err := gate.Check(context.Background(), retraintest.Candidate(480, 0.8, challenger))
-		fmt.Println(verdict.Pass, err)
+		verdict, err := gate.Judge(context.Background(), retraintest.Candidate(480, 0.8, challenger))
+		fmt.Println(verdict.Outcome, err)
 	}
 	// Output:
-	// true <nil>
-	// false <nil>
+	// pass <nil>
+	// fail <nil>
 }

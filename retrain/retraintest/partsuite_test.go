@@ -25,11 +25,11 @@ func TestGates(t *testing.T) {
 	good, bad := retraintest.Candidate(480, 0.8, 0.9), retraintest.Candidate(480, 0.8, 0.5)
 	for _, gate := range []retrain.Gate{retrain.NonInferior("accuracy", 0.05), retrain.AtLeast("accuracy", 0.7), retrain.AtLeast("log_loss", 0.6)} {
 		retraintest.RunGate(t, gate, good, bad)
-		pass, err := gate.Check(t.Context(), good)
+		pass, err := gate.Judge(t.Context(), good)
 		require.NoError(t, err)
-		require.True(t, pass.Pass, pass.Reason)
-		fail, err := gate.Check(t.Context(), bad)
+		require.Equal(t, retrain.Pass, pass.Outcome, pass.Reason)
+		fail, err := gate.Judge(t.Context(), bad)
 		require.NoError(t, err)
-		require.False(t, fail.Pass, fail.Reason)
+		require.Equal(t, retrain.Fail, fail.Outcome, fail.Reason)
 	}
 }

@@ -7,9 +7,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var monday = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+const day = 24 * time.Hour
 
-const policyDay = 24 * time.Hour
+var (
+	dayZero = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	monday  = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+)
 
 func TestPermits(t *testing.T) {
 	p := Policy{}.withDefaults(0)
@@ -21,34 +24,34 @@ func TestPermits(t *testing.T) {
 	reason, ok := p.permits(now.Add(23*time.Hour), g)
 	require.False(t, ok)
 	require.Contains(t, reason, "cooling down")
-	_, ok = p.permits(now.Add(policyDay), g)
+	_, ok = p.permits(now.Add(day), g)
 	require.True(t, ok)
 	for range 5 {
 		g.end(now, Retraining{Champion: 1, Stage: RolledBack})
 	}
-	reason, ok = p.permits(now.Add(400*policyDay), g)
+	reason, ok = p.permits(now.Add(400*day), g)
 	require.False(t, ok)
 	require.Contains(t, reason, "ResetFailures")
 	g.forgive()
-	_, ok = p.permits(now.Add(policyDay), g)
+	_, ok = p.permits(now.Add(day), g)
 	require.True(t, ok)
 }
 
 func TestCooldownFollowsTheLabelDelay(t *testing.T) {
-	require.Equal(t, 30*policyDay, Policy{}.withDefaults(30*policyDay).Cooldown)
-	require.Equal(t, policyDay, Policy{}.withDefaults(time.Hour).Cooldown)
+	require.Equal(t, 30*day, Policy{}.withDefaults(30*day).Cooldown)
+	require.Equal(t, day, Policy{}.withDefaults(time.Hour).Cooldown)
 	require.Zero(t, Policy{Cooldown: -1}.withDefaults(time.Hour).Cooldown)
 }
 
 func TestBudget(t *testing.T) {
-	p := Policy{Cooldown: -1, Per: 10 * policyDay}.withDefaults(0)
+	p := Policy{Cooldown: -1, Per: 10 * day}.withDefaults(0)
 	g := ledger{First: monday}
 	for range 3 {
-		_, ok := p.permits(monday.Add(20*policyDay), g)
+		_, ok := p.permits(monday.Add(20*day), g)
 		require.True(t, ok)
 		g.begin(monday, Retraining{Number: 1, Champion: 1})
 	}
-	reason, ok := p.permits(monday.Add(20*policyDay), g)
+	reason, ok := p.permits(monday.Add(20*day), g)
 	require.False(t, ok)
 	require.Contains(t, reason, "budget")
 }
@@ -77,7 +80,7 @@ func TestBackoffDoubles(t *testing.T) {
 		g.answer(now, []Cause{alert}, worst)
 		g.end(now.Add(time.Minute), Retraining{Champion: 1, Stage: Rejected})
 	}
-	require.Equal(t, []time.Duration{0, policyDay, 2 * policyDay, 4 * policyDay, 8 * policyDay, 14 * policyDay}, waits)
+	require.Equal(t, []time.Duration{0, day, 2 * day, 4 * day, 8 * day, 14 * day}, waits)
 }
 
 func TestAWorseAlertIsAnsweredAtOnce(t *testing.T) {
@@ -98,7 +101,7 @@ func TestAWorseAlertIsAnsweredAtOnce(t *testing.T) {
 		_, ok = p.due(monday, g, Cause{Trigger: trigger}, 0)
 		require.True(t, ok, "%s waits for no back-off", trigger)
 	}
-	_, ok = p.due(monday.Add(7*policyDay), g, Cause{Trigger: triggerDecay}, 0)
+	_, ok = p.due(monday.Add(7*day), g, Cause{Trigger: triggerDecay}, 0)
 	require.False(t, ok, "four in a row came to nothing")
 }
 
@@ -111,7 +114,7 @@ func TestLedgerForgetsAlertsThatAreOver(t *testing.T) {
 }
 
 func TestLedgerRewinds(t *testing.T) {
-	g := ledger{First: monday, LastStart: monday.Add(policyDay), LastEnd: monday.Add(2 * policyDay), Answered: map[string]alertAnswer{"a": {At: monday.Add(policyDay)}}}
+	g := ledger{First: monday, LastStart: monday.Add(day), LastEnd: monday.Add(2 * day), Answered: map[string]alertAnswer{"a": {At: monday.Add(day)}}}
 	now := monday.Add(time.Hour)
 	g.rewind(now)
 	require.Equal(t, ledger{First: monday, LastStart: now, LastEnd: now, Answered: map[string]alertAnswer{"a": {At: now}}}, g)
