@@ -27,14 +27,14 @@ type tally struct {
 
 func (t *tally) prediction(r stored, bytes int64) {
 	switch {
-	case r.variant == string(serve.Shadow):
+	case r.variant == shadow:
 		t.shadow++
 	case r.ok():
 		t.predictions++
 	default:
 		t.unanswered++
 	}
-	if r.variant != string(serve.Shadow) && r.attempt > 1 {
+	if r.variant != shadow && r.attempt > 1 {
 		t.reattempts++
 	}
 	t.bytes += bytes

@@ -13,14 +13,14 @@ import (
 const (
 	// The predictions of subjects, by id and by key: each has an index.
 	erased = `(SELECT seq FROM {p}serve_prediction WHERE model = ? AND id = ?
-		UNION SELECT seq FROM {p}serve_prediction WHERE model = ? AND key = ? AND key <> id)`
+		UNION SELECT seq FROM {p}serve_prediction WHERE model = ? AND key = ?)`
 	trimmed = `(SELECT seq FROM {p}serve_prediction WHERE model = ? AND time < ? AND seq < ? ORDER BY time, seq LIMIT ?)`
 
 	// What follows is completed by one of them.
-	sumPredictions = `SELECT coalesce(sum(CASE WHEN variant <> 'shadow' AND status IN ('answered', 'fallback') THEN 1 ELSE 0 END), 0),
-		coalesce(sum(CASE WHEN variant <> 'shadow' AND status NOT IN ('answered', 'fallback') THEN 1 ELSE 0 END), 0),
-		coalesce(sum(CASE WHEN variant <> 'shadow' AND attempt > 1 THEN 1 ELSE 0 END), 0),
-		coalesce(sum(CASE WHEN variant = 'shadow' THEN 1 ELSE 0 END), 0), coalesce(sum(bytes), 0)
+	sumPredictions = `SELECT coalesce(sum(CASE WHEN variant <> 2 AND status <= 1 THEN 1 ELSE 0 END), 0),
+		coalesce(sum(CASE WHEN variant <> 2 AND status > 1 THEN 1 ELSE 0 END), 0),
+		coalesce(sum(CASE WHEN variant <> 2 AND attempt > 1 THEN 1 ELSE 0 END), 0),
+		coalesce(sum(CASE WHEN variant = 2 THEN 1 ELSE 0 END), 0), coalesce(sum(bytes), 0)
 		FROM {p}serve_prediction WHERE seq IN `
 	deletePredictions = `DELETE FROM {p}serve_prediction WHERE seq IN `
 

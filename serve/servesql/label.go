@@ -16,11 +16,11 @@ const (
 	insertLabel = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	labelWidth  = 12
 
-	selectAnswered = `SELECT p.id, p.row_index, p.attempt FROM {p}serve_prediction p WHERE ` + answers + `
-		AND p.model = ? AND p.row_index BETWEEN ? AND ? AND p.id IN (`
+	selectAnswered = `SELECT p.id, p.row_index, p.attempt FROM ` + theseRows
+	andAnswered    = ofTheseRows + ` WHERE ` + answers
 	// Every label of the rows, whose latest counts.
-	selectStoredLabels = `SELECT id, row_index, output, seq, kind, value FROM {p}serve_label
-		WHERE model = ? AND row_index BETWEEN ? AND ? AND id IN (`
+	selectStoredLabels = `SELECT l.id, l.row_index, l.output, l.seq, l.kind, l.value FROM ` + theseRows
+	ofTheseLabels      = `) v CROSS JOIN {p}serve_label l ON l.model = ? AND l.id = v.column1 AND l.row_index BETWEEN ? AND ?`
 )
 
 // outputKey names what a label is the truth of.
@@ -29,7 +29,7 @@ type outputKey struct {
 	output string
 }
 
-// labelled is what the store knows about the rows of some labels.
+// knownRows is what the store knows about the rows of some labels.
 type knownRows struct {
 	attempts map[rowKey]int // the latest answered attempt
 	labels   map[outputKey]frame.Value
@@ -42,11 +42,11 @@ func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []s
 		return nil, ctx.Err()
 	}
 	groups := group(len(ls), func(i int) rowKey { return rowKey{ls[i].Model, ls[i].ID, ls[i].Index} })
-	answered, err := s.prepareRows(ctx, selectAnswered, groups)
+	answered, err := s.prepareRows(ctx, selectAnswered, andAnswered, groups)
 	if err != nil {
 		return nil, sqldb.Fault(err)
 	}
-	stored, err := s.prepareRows(ctx, selectStoredLabels, groups)
+	stored, err := s.prepareRows(ctx, selectStoredLabels, ofTheseLabels, groups)
 	if err != nil {
 		return nil, sqldb.Fault(err)
 	}

@@ -29,13 +29,13 @@ func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) er
 	if len(ps) == 0 {
 		return ctx.Err()
 	}
-	args, bytes, err := s.encode(ctx, ps)
+	args, news, bytes, err := s.encode(ctx, ps)
 	if err != nil {
 		return sqldb.Fault(err)
 	}
 	groups := group(len(ps), func(i int) rowKey { return keyOf(&ps[i]) })
 	// Prepared before the transaction begins: a pool of one connection must do.
-	stored, err := s.prepareRows(ctx, selectStored, groups)
+	stored, err := s.prepareRows(ctx, selectStored, ofTheseRows, groups)
 	if err != nil {
 		return sqldb.Fault(err)
 	}
@@ -58,7 +58,7 @@ func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) er
 		}
 		kept := make([]any, 0, len(args))
 		for i := range ps {
-			k, p := keyOf(&ps[i]), storedOf(&ps[i])
+			k, p := keyOf(&ps[i]), news[i]
 			if p.attempt = place(rows[k], p); p.attempt == 0 {
 				continue
 			}
@@ -77,41 +77,61 @@ func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) er
 
 func keyOf(p *serve.Prediction) rowKey { return rowKey{p.Model, p.ID, p.Index} }
 
-func storedOf(p *serve.Prediction) stored {
-	return stored{variant: string(p.Variant), status: string(p.Status), digest: int64(p.Digest), time: p.Time.UnixMilli()}
+// storedOf returns what decides about p, but for its attempt. Errors: Invalid.
+func storedOf(p *serve.Prediction) (r stored, err error) {
+	r.digest, r.time = int64(p.Digest), p.Time.UnixMilli()
+	if r.variant, err = code(variants, p.Variant); err == nil {
+		r.status, err = code(statuses, p.Status)
+	}
+	return r, err
 }
 
-// encode returns the arguments of insertPrediction for each prediction, and
-// about how many bytes each takes up.
-func (s *Store) encode(ctx context.Context, ps []serve.Prediction) (args []any, bytes []int64, err error) {
-	args, bytes = make([]any, 0, predictionWidth*len(ps)), make([]int64, len(ps))
+// orNull returns nil for the text that is not to be stored.
+func orNull(text, but string) any {
+	if text == but {
+		return nil
+	}
+	return text
+}
+
+// encode returns the arguments of insertPrediction for each prediction, what
+// decides about it, and about how many bytes it takes up.
+func (s *Store) encode(ctx context.Context, ps []serve.Prediction) (args []any, news []stored, bytes []int64, err error) {
+	args, news, bytes = make([]any, 0, predictionWidth*len(ps)), make([]stored, len(ps)), make([]int64, len(ps))
 	features, outputs := schemaCursor{store: s}, schemaCursor{store: s}
 	var buf []byte
 	for i := range ps {
 		p := &ps[i]
 		featuresSchema, err := features.number(ctx, p.Features.Schema)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		outputsSchema, err := outputs.number(ctx, p.Outputs.Schema)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		if buf, err = appendRow(buf[:0], p.Features); err != nil {
-			return nil, nil, fault.Errorf(fault.Invalid, "prediction %q: %w", p.ID, err)
-		}
+		buf, err = appendRow(buf[:0], p.Features)
 		middle := len(buf)
-		if buf, err = appendRow(buf, p.Outputs); err != nil {
-			return nil, nil, fault.Errorf(fault.Invalid, "prediction %q: %w", p.ID, err)
+		if err == nil {
+			buf, err = appendRow(buf, p.Outputs)
+		}
+		if err == nil {
+			news[i], err = storedOf(p)
+		}
+		if err != nil {
+			return nil, nil, nil, fault.Errorf(fault.Invalid, "prediction %q: %w", p.ID, err)
 		}
 		text := string(buf)
 		// The id is in the table and in an index.
-		bytes[i] = overhead + int64(len(text)+2*len(p.ID)+3*len(p.Model)+len(p.Key)+len(p.TraceID)+len(p.Error))
-		args = append(args, p.Model, p.ID, p.Index, 0, p.Version, string(p.Variant), string(p.Status), p.Key, p.Time.UnixMilli(),
-			featuresSchema, text[:middle], int64(p.Digest), outputsSchema, text[middle:], p.Propensity, int64(p.Latency),
-			p.RouteRev, p.TraceID, p.Error, bytes[i])
+		bytes[i] = overhead + int64(len(text)+2*len(p.ID)+4*len(p.Model)+len(p.TraceID)+len(p.Error))
+		if p.Key != p.ID {
+			bytes[i] += int64(2 * len(p.Key))
+		}
+		args = append(args, p.Model, p.ID, p.Index, 0, p.Version, news[i].variant, news[i].status, orNull(p.Key, p.ID), news[i].time,
+			featuresSchema, text[:middle], news[i].digest, outputsSchema, text[middle:], p.Propensity, int64(p.Latency),
+			p.RouteRev, orNull(p.TraceID, ""), orNull(p.Error, ""), bytes[i])
 	}
-	return args, bytes, nil
+	return args, news, bytes, nil
 }
 
 // readStored returns what is stored of the groups' rows.
@@ -188,8 +208,8 @@ func (s *Store) prepareCounts(ctx context.Context) (lock, add *sql.Stmt, err err
 // Predictions implements serve.Store.
 func (s *Store) Predictions(ctx context.Context, q serve.PredictionQuery) ([]serve.Prediction, error) {
 	text, args := selectPredictions, []any{q.Model, q.After}
-	text, args = among(text, "p.variant", args, q.Variants)
-	text, args = among(text, "p.status", args, q.Statuses)
+	text, args = among(text, "p.variant", args, variants, q.Variants)
+	text, args = among(text, "p.status", args, statuses, q.Statuses)
 	var rows []*predictionRow
 	err := s.query(ctx, text+` ORDER BY p.seq LIMIT ?`, append(args, limit(q.Limit)), func(row sqlstore.Scanner) error {
 		p := &predictionRow{}
@@ -209,12 +229,12 @@ func (s *Store) Predictions(ctx context.Context, q serve.PredictionQuery) ([]ser
 }
 
 // among adds the condition that a column is one of the values, when there are any.
-func among[T ~string](text, column string, args []any, values []T) (string, []any) {
+func among[T ~string](text, column string, args []any, list, values []T) (string, []any) {
 	if len(values) == 0 {
 		return text, args
 	}
 	for _, v := range values {
-		args = append(args, string(v))
+		args = append(args, slices.Index(list, v)) // -1, which no row has, for an unknown one
 	}
 	return text + ` AND ` + column + ` IN (` + repeat("?", len(values)) + `)`, args
 }

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	predictionColumns = `p.seq, p.model, p.id, p.row_index, p.attempt, p.version, p.variant, p.status, p.key, p.time, p.features_schema, p.features,
-		p.digest, p.outputs_schema, p.outputs, p.propensity, p.latency, p.route_rev, p.trace_id, p.error`
+	predictionColumns = `p.seq, p.model, p.id, p.row_index, p.attempt, p.version, p.variant, p.status, coalesce(p.key, p.id), p.time, p.features_schema, p.features,
+		p.digest, p.outputs_schema, p.outputs, p.propensity, p.latency, p.route_rev, coalesce(p.trace_id, ''), coalesce(p.error, '')`
 	labelColumns = `, coalesce(l.seq, 0), coalesce(l.output, ''), coalesce(l.kind, ''), coalesce(l.value, ''),
 		coalesce(l.replaces_kind, ''), coalesce(l.replaces_value, ''), l.time`
 
@@ -24,22 +24,22 @@ const (
 		WHERE p.model = ? AND p.id IN (`
 
 	// answers is what the caller got, without shadows.
-	answers = `p.variant <> 'shadow' AND p.status IN ('answered', 'fallback')`
+	answers = `p.variant <> 2 AND p.status <= 1`
 	ofLabel = `p.model = l.model AND p.id = l.id AND p.row_index = l.row_index AND p.attempt = l.attempt`
 
 	selectLabels = `SELECT ` + predictionColumns + labelColumns + `
 		FROM (SELECT * FROM {p}serve_label l WHERE l.model = ? AND l.seq > ?
 			AND EXISTS (SELECT 1 FROM {p}serve_prediction p WHERE ` + ofLabel + ` AND ` + answers + `) ORDER BY l.seq LIMIT ?) l
-		JOIN {p}serve_prediction p ON ` + ofLabel + ` WHERE p.status IN ('answered', 'fallback')
-		ORDER BY l.seq, CASE p.variant WHEN 'shadow' THEN 1 ELSE 0 END`
+		JOIN {p}serve_prediction p ON ` + ofLabel + ` WHERE p.status <= 1
+		ORDER BY l.seq, p.variant`
 )
 
 // predictionRow is a row of {p}serve_prediction, and of the label beside it in
 // queries that ask for labelColumns.
 type predictionRow struct {
 	serve.Prediction
-	latency, digest, featuresSchema, outputsSchema int64
-	features, outputs                              string
+	variant, status, latency, digest, featuresSchema, outputsSchema int64
+	features, outputs                                               string
 
 	truth                       serve.Label
 	kind, value                 string
@@ -47,7 +47,7 @@ type predictionRow struct {
 }
 
 func (p *predictionRow) columns() []any {
-	return []any{&p.Seq, &p.Model, &p.ID, &p.Index, &p.Attempt, &p.Version, &p.Variant, &p.Status, &p.Key, sqlstore.Millis(&p.Time),
+	return []any{&p.Seq, &p.Model, &p.ID, &p.Index, &p.Attempt, &p.Version, &p.variant, &p.status, &p.Key, sqlstore.Millis(&p.Time),
 		&p.featuresSchema, &p.features, &p.digest, &p.outputsSchema, &p.outputs, &p.Propensity, &p.latency, &p.RouteRev, &p.TraceID, &p.Error}
 }
 
@@ -61,6 +61,12 @@ func (p *predictionRow) decode(ctx context.Context, s *Store) (serve.Prediction,
 	var err error
 	if out.Features, err = s.row(ctx, p.featuresSchema, p.features); err == nil {
 		out.Outputs, err = s.row(ctx, p.outputsSchema, p.outputs)
+	}
+	if err == nil {
+		out.Variant, err = decoded(variants, p.variant)
+	}
+	if err == nil {
+		out.Status, err = decoded(statuses, p.status)
 	}
 	if err != nil {
 		return serve.Prediction{}, damaged("prediction", p.ID, p.Model, err)

@@ -12,9 +12,9 @@ CREATE TABLE {p}serve_prediction (
 	row_index       INTEGER NOT NULL,  -- within the request, from 0
 	attempt         INTEGER NOT NULL,  -- from 1
 	version         INTEGER NOT NULL,
-	variant         TEXT NOT NULL,     -- primary, canary, shadow
-	status          TEXT NOT NULL,     -- answered, failed, timed_out, refused, fallback
-	key             TEXT NOT NULL,     -- routing key
+	variant         INTEGER NOT NULL,  -- 0 primary, 1 canary, 2 shadow
+	status          INTEGER NOT NULL,  -- 0 answered, 1 fallback, 2 failed, 3 timed_out, 4 refused
+	key             TEXT,              -- routing key; NULL: the id
 	time            INTEGER NOT NULL,  -- UTC milliseconds
 	features_schema INTEGER NOT NULL,  -- of {p}serve_schema: the columns of features
 	features        TEXT NOT NULL,     -- JSON array of values
@@ -24,14 +24,14 @@ CREATE TABLE {p}serve_prediction (
 	propensity      REAL NOT NULL,
 	latency         INTEGER NOT NULL,  -- nanoseconds
 	route_rev       INTEGER NOT NULL,
-	trace_id        TEXT NOT NULL,
-	error           TEXT NOT NULL,
+	trace_id        TEXT,
+	error           TEXT,
 	bytes           INTEGER NOT NULL   -- about what the record takes up
 );
 CREATE UNIQUE INDEX {p}serve_prediction_id ON {p}serve_prediction (model, id, row_index, attempt, variant);
 CREATE INDEX {p}serve_prediction_seq ON {p}serve_prediction (model, seq);
 CREATE INDEX {p}serve_prediction_time ON {p}serve_prediction (model, time);
-CREATE INDEX {p}serve_prediction_key ON {p}serve_prediction (model, key) WHERE key <> id;
+CREATE INDEX {p}serve_prediction_key ON {p}serve_prediction (model, key) WHERE key IS NOT NULL;
 
 CREATE TABLE {p}serve_label (
 	seq            INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -76,7 +76,9 @@ CREATE TABLE {p}serve_route (
 -- The log for people: features and outputs as JSON objects, the latest label beside them.
 CREATE VIEW {p}serve_log AS
 SELECT p.seq, strftime('%Y-%m-%dT%H:%M:%fZ', p.time / 1000.0, 'unixepoch') AS time, p.model, p.id, p.row_index, p.attempt,
-	p.version, p.variant, p.status, p.key,
+	p.version, CASE p.variant WHEN 0 THEN 'primary' WHEN 1 THEN 'canary' ELSE 'shadow' END AS variant,
+	CASE p.status WHEN 0 THEN 'answered' WHEN 1 THEN 'fallback' WHEN 2 THEN 'failed' WHEN 3 THEN 'timed_out' ELSE 'refused' END AS status,
+	coalesce(p.key, p.id) AS key,
 	(SELECT json_group_object(json_extract(f.value, '$.name'), CASE v.type WHEN 'true' THEN json('true') WHEN 'false' THEN json('false')
 		WHEN 'object' THEN json(v.value) ELSE v.value END)
 		FROM {p}serve_schema s, json_each(s.fields) f, json_each(p.features) v WHERE s.id = p.features_schema AND v.key = f.key) AS features,
