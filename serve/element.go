@@ -54,70 +54,101 @@ func element(data any, i int) frame.Value {
 // makeRows returns the rows of a batch that are logged: the columns of s, in
 // memory of their own.
 func (s *shape) makeRows(b batch) []frame.Row {
-	width := len(s.columns)
-	values := make([]frame.Value, b.n*width)
+	return rowsOf(s.columns, s.widths, b.inputs, b.n)
+}
+
+// outputRows returns the outputs of n rows as they are logged, in memory of
+// their own, as the caller owns the outputs.
+func (s *shape) outputRows(outputs []frame.Tensor, n int) []frame.Row {
+	return rowsOf(s.outputs, s.outWidths, outputs, n)
+}
+
+// rowsOf returns the rows of n-row tensors that fill so many columns each.
+func rowsOf(columns frame.Schema, widths []int, tensors []frame.Tensor, n int) []frame.Row {
+	width := len(columns)
+	values := make([]frame.Value, n*width)
 	at := 0
-	for i, t := range b.inputs {
-		w := s.widths[i]
-		for row := range b.n {
+	for i, t := range tensors {
+		w := widths[i]
+		for row := range n {
 			for j := range w {
 				values[row*width+at+j] = element(t.Data, row*w+j)
 			}
 		}
 		at += w
 	}
-	rows := make([]frame.Row, b.n)
+	rows := make([]frame.Row, n)
 	for i := range rows {
-		rows[i] = frame.Row{Schema: s.columns, Values: values[i*width : (i+1)*width : (i+1)*width]}
+		rows[i] = frame.Row{Schema: columns, Values: values[i*width : (i+1)*width : (i+1)*width]}
 	}
 	return rows
 }
 
-// output returns the prediction for a row, null when the model has none per row.
-func (s *shape) output(outputs []frame.Tensor, row int) frame.Value {
-	if s.label < 0 {
-		return frame.Value{}
-	}
-	return element(outputs[s.label].Data, row)
-}
-
-// cloneTensors returns tensors in memory of their own.
-func cloneTensors(in []frame.Tensor) []frame.Tensor {
+// cloneTensors returns the first rows of n-row tensors in memory of their own.
+func cloneTensors(in []frame.Tensor, rows, n int) []frame.Tensor {
 	out := make([]frame.Tensor, len(in))
 	for i, t := range in {
 		out[i] = t
 		out[i].Shape = append([]int64(nil), t.Shape...)
-		out[i].Data = cloneData(t.Data)
+		if len(out[i].Shape) > 0 {
+			out[i].Shape[0] = int64(rows)
+		}
+		out[i].Data = cloneData(t.Data, rows, n)
 	}
 	return out
 }
 
-func cloneData(data any) any {
+// cloneData returns the elements of the first rows of n.
+func cloneData(data any, rows, n int) any {
 	switch d := data.(type) {
 	case []bool:
-		return append([]bool(nil), d...)
+		return head(d, rows, n)
 	case []uint8:
-		return append([]uint8(nil), d...)
+		return head(d, rows, n)
 	case []uint16:
-		return append([]uint16(nil), d...)
+		return head(d, rows, n)
 	case []uint32:
-		return append([]uint32(nil), d...)
+		return head(d, rows, n)
 	case []uint64:
-		return append([]uint64(nil), d...)
+		return head(d, rows, n)
 	case []int8:
-		return append([]int8(nil), d...)
+		return head(d, rows, n)
 	case []int16:
-		return append([]int16(nil), d...)
+		return head(d, rows, n)
 	case []int32:
-		return append([]int32(nil), d...)
+		return head(d, rows, n)
 	case []int64:
-		return append([]int64(nil), d...)
+		return head(d, rows, n)
 	case []float32:
-		return append([]float32(nil), d...)
+		return head(d, rows, n)
 	case []float64:
-		return append([]float64(nil), d...)
+		return head(d, rows, n)
 	case []string:
-		return append([]string(nil), d...)
+		return head(d, rows, n)
 	}
 	return data
+}
+
+func head[T any](d []T, rows, n int) []T { return append([]T(nil), d[:len(d)/n*rows]...) }
+
+// bytesOf returns about how much memory tensors take up.
+func bytesOf(in []frame.Tensor) int64 {
+	n := int64(0)
+	for _, t := range in {
+		switch d := t.Data.(type) {
+		case []string:
+			for _, s := range d {
+				n += 16 + int64(len(s))
+			}
+		case []bool, []uint8, []int8:
+			n += int64(t.Len())
+		case []uint16, []int16:
+			n += 2 * int64(t.Len())
+		case []uint32, []int32, []float32:
+			n += 4 * int64(t.Len())
+		default:
+			n += 8 * int64(t.Len())
+		}
+	}
+	return n
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -94,7 +95,7 @@ func (s *Server) Add(model string, number int64, p Predictor) error {
 	if m.loaded[number] != nil {
 		return fault.Errorf(fault.AlreadyExists, "serve: add: version %d of model %q is loaded already", number, model)
 	}
-	v := newVersion(number, "mlloop_predictor", p)
+	v := newVersion(number, "mlloop_predictor", p, m.metricsOf(number))
 	v.pinned = true
 	m.loaded[number] = v
 	return nil
@@ -165,6 +166,22 @@ func (s *Server) apply(ctx context.Context, m *served, r Route, store bool) erro
 	if err := s.open(); err != nil { // Close lets go of what is loaded when it gets m.mu
 		return err
 	}
+	before := maps.Clone(m.loaded)
+	if err := s.change(ctx, m, r, store); err != nil {
+		for number, v := range m.loaded { // what was loaded for a change that failed
+			if before[number] != v {
+				delete(m.loaded, number)
+				v.release()
+			}
+		}
+		return err
+	}
+	s.opts.Logger.Info("serve: route", "model", r.Model, "primary", r.Primary, "canary", r.Canary, "share", r.Share, "shadow", r.Shadow, "rev", r.Rev)
+	return nil
+}
+
+// change is apply without its cleaning up.
+func (s *Server) change(ctx context.Context, m *served, r Route, store bool) error {
 	t := &traffic{route: r, below: r.canaryBuckets()}
 	for _, slot := range []struct {
 		v      **version
@@ -185,7 +202,6 @@ func (s *Server) apply(ctx context.Context, m *served, r Route, store bool) erro
 		}
 	}
 	m.swap(t, s.opts.KeepWarm)
-	s.opts.Logger.Info("serve: route", "model", r.Model, "primary", r.Primary, "canary", r.Canary, "share", r.Share, "shadow", r.Shadow, "rev", r.Rev)
 	return nil
 }
 
@@ -206,7 +222,7 @@ func (s *Server) loaded(ctx context.Context, m *served, number int64) (*version,
 	if err != nil {
 		return nil, err
 	}
-	v := newVersion(number, platform, p)
+	v := newVersion(number, platform, p, m.metricsOf(number))
 	m.loaded[number] = v
 	return v, nil
 }

@@ -11,12 +11,13 @@ import (
 type Metadata struct {
 	Model     string
 	Version   int64   // that the signature is of
-	Versions  []int64 // on the route: the primary, then the challengers
+	Versions  []int64 // that can be asked by number: the primary, then the canary; never a shadow
 	Platform  string  // what runs it, such as mlloop_classifier
 	Signature bundle.Signature
 }
 
-// Metadata describes a version on the model's route; 0: the primary. Errors: NotFound, Closed.
+// Metadata describes a version that can be asked by number; 0: the primary.
+// Errors: NotFound, Closed.
 func (s *Server) Metadata(model string, number int64) (Metadata, error) {
 	m, err := s.find(model)
 	if err != nil {
@@ -27,14 +28,14 @@ func (s *Server) Metadata(model string, number int64) (Metadata, error) {
 		return Metadata{}, fault.Errorf(fault.Closed, "serve: metadata of %s: the server is closed", model)
 	}
 	md := Metadata{Model: model}
-	for _, v := range t.versions() {
+	for _, v := range t.answering() {
 		md.Versions = append(md.Versions, v.number)
 		if md.Version == 0 && (number == 0 || number == v.number) {
 			md.Version, md.Platform, md.Signature = v.number, v.platform, v.shape.signature
 		}
 	}
 	if md.Version == 0 {
-		return Metadata{}, fault.Errorf(fault.NotFound, "serve: metadata of %s: version %d is not loaded: not found; loaded are %v", model, number, md.Versions)
+		return Metadata{}, fault.Errorf(fault.NotFound, "serve: metadata of %s: version %d does not answer: not found; %v do", model, number, md.Versions)
 	}
 	return md, nil
 }

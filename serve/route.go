@@ -24,12 +24,7 @@ func bucket(salt, key string) uint64 {
 	for i := range len(key) {
 		h = (h ^ uint64(key[i])) * 1099511628211
 	}
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-	h ^= h >> 33
-	high, _ := bits.Mul64(h, buckets)
+	high, _ := bits.Mul64(mix(h), buckets)
 	return high
 }
 

@@ -33,11 +33,11 @@ type Loader func(b *bundle.Bundle) (Predictor, error)
 
 // Options are a Server's settings. The zero value of each is its default.
 type Options struct {
-	Log      Store             // keeps predictions, labels and routes, and stays open; nil: nothing is logged, routes live in memory
-	Observer Observer          // is told of every answer and label; nil: nobody
-	Flavors  map[string]Loader // by Manifest.Flavor, besides "mlloop.classifier"
-	Now      func() time.Time  // stamps predictions and labels; nil: time.Now
-	Logger   *slog.Logger      // nil: silent
+	Log       Store               // keeps predictions, labels and routes, and stays open; nil: nothing is logged, routes live in memory
+	Observers map[string]Observer // by model, each told of that model's answers and labels; nil: nobody. For services without a loop, whose monitor the log feeds
+	Flavors   map[string]Loader   // by Manifest.Flavor, besides "mlloop.classifier"
+	Now       func() time.Time    // stamps predictions and labels; nil: time.Now
+	Logger    *slog.Logger        // nil: silent
 
 	MaxBatchRows  int           // rows a request may have; 0: 10,000
 	QueueSize     int           // rows that may wait for the log before new ones are dropped; 0: 65,536
@@ -45,8 +45,8 @@ type Options struct {
 	PollInterval  time.Duration // between Run's looks at aliases and routes; 0: 5 s
 	KeepWarm      int           // versions kept loaded after they left the route, for rollback; 0: 2, negative: none
 
-	ShadowSync  bool // ask the shadow before answering: for tests and replays, in which every shadow answer must be logged
-	ShadowQueue int  // requests that may wait for the shadow before they are passed over; 0: 256
+	Shadow ShadowOptions
+	Canary CanaryOptions
 }
 
 func (o *Options) withDefaults() Options {
@@ -65,7 +65,8 @@ func (o *Options) withDefaults() Options {
 	out.FlushInterval = cmp.Or(out.FlushInterval, defaultFlushInterval)
 	out.PollInterval = cmp.Or(out.PollInterval, 5*time.Second)
 	out.KeepWarm = max(0, cmp.Or(out.KeepWarm, 2))
-	out.ShadowQueue = cmp.Or(out.ShadowQueue, 256)
+	out.Shadow.setDefaults()
+	out.Canary.setDefaults()
 	return out
 }
 
@@ -75,9 +76,10 @@ type Server struct {
 	models Models
 	opts   Options
 	log    *predictionLog // nil: nothing is logged
-	shadow *shadowQueue
-	byName sync.Map // model name → *served
+	byName sync.Map       // model name → *served
 	closed atomic.Bool
+
+	fallbacks, abandoned, shadowFailed, labelsRefused, observerPanics atomic.Int64
 }
 
 // New returns a server without models: Load, Add or Restore brings them. It
@@ -87,7 +89,6 @@ func New(models Models, opts *Options) *Server {
 	if s.opts.Log != nil {
 		s.log = newLog(s.opts.Log, &s.opts)
 	}
-	s.shadow = newShadowQueue(s)
 	return s
 }
 
@@ -95,7 +96,7 @@ func New(models Models, opts *Options) *Server {
 func (s *Server) model(name string) *served {
 	m, ok := s.byName.Load(name)
 	if !ok {
-		m, _ = s.byName.LoadOrStore(name, &served{name: name, loaded: map[int64]*version{}})
+		m, _ = s.byName.LoadOrStore(name, &served{name: name, loaded: map[int64]*version{}, metrics: map[int64]*versionMetrics{}})
 	}
 	return m.(*served)
 }
@@ -132,8 +133,8 @@ func (s *Server) Models() []string {
 }
 
 // Flush returns when everything that was answered before the call is durable:
-// a label that comes later finds its prediction. Errors: the store's; what
-// could not be stored stays queued.
+// a label that comes later finds its prediction. It does not wait for shadows:
+// Drain does. Errors: the store's; what could not be stored stays queued.
 func (s *Server) Flush(ctx context.Context) error {
 	if s.log == nil {
 		return nil
@@ -144,15 +145,17 @@ func (s *Server) Flush(ctx context.Context) error {
 	return nil
 }
 
-// Close refuses further requests, lets the shadow answer what waits for it,
-// stores what was answered and lets go of the models. Call it after the last
-// request: stop the HTTP server first. Errors: Unavailable, with the number of
-// predictions that could not be stored before ctx was done.
+// Close refuses further requests, stores what was answered and lets go of the
+// models. Call it after the last request: stop the HTTP server first. What waits
+// for a shadow is dropped, unless Drain was called before, and a version that
+// hangs is waited for by nobody: it is closed when it returns. Errors:
+// Unavailable, with the number of predictions that could not be stored before
+// ctx was done.
 func (s *Server) Close(ctx context.Context) error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	err := s.shadow.close(ctx)
+	err := s.eachShadow(func(q *shadowQueue) error { return q.close(ctx) })
 	if s.log != nil {
 		err = errors.Join(err, s.log.close(ctx))
 	}
@@ -183,10 +186,15 @@ func (s *Server) Dropped() int64 { return s.Stats().Dropped }
 
 // Stats is what a server has counted since New.
 type Stats struct {
-	Queued        int   // predictions that wait to be stored
-	Dropped       int64 // predictions that were answered but not logged
-	ShadowDropped int64 // requests that the shadow was not asked for: its queue was full
-	ShadowFailed  int64 // requests that the shadow could not answer
+	Queued         int   // predictions that wait to be stored
+	Dropped        int64 // predictions that were answered but not logged
+	ShadowQueued   int   // rows that wait for a shadow
+	ShadowDropped  int64 // rows that a shadow was not asked: its queue was full, it hung or the server closed
+	ShadowFailed   int64 // requests that a shadow did not answer
+	Fallbacks      int64 // requests that the primary answered in place of a canary
+	Abandoned      int64 // calls of canaries and shadows that run on, at present, after their time was over
+	LabelsRefused  int64 // labels that no version on the route could have answered
+	ObserverPanics int64
 }
 
 // Stats returns what the server has counted.
@@ -195,6 +203,13 @@ func (s *Server) Stats() Stats {
 	if s.log != nil {
 		st.Queued, st.Dropped = s.log.backlog()
 	}
-	st.ShadowDropped, st.ShadowFailed = s.shadow.dropped.Load(), s.shadow.failed.Load()
+	for _, m := range s.Metrics() {
+		st.ShadowQueued += m.ShadowQueued
+		for _, n := range m.ShadowDropped {
+			st.ShadowDropped += n
+		}
+	}
+	st.ShadowFailed, st.Fallbacks, st.Abandoned = s.shadowFailed.Load(), s.fallbacks.Load(), s.abandoned.Load()
+	st.LabelsRefused, st.ObserverPanics = s.labelsRefused.Load(), s.observerPanics.Load()
 	return st
 }

@@ -13,11 +13,13 @@ import (
 // logging rows, worked out once when the version is loaded.
 type shape struct {
 	signature bundle.Signature
-	columns   frame.Schema // of the logged features
-	widths    []int        // columns that each input fills; 0: not logged
-	rows      rowPredictor // nil: the predictor takes tensors
-	label     int          // output that holds the prediction, -1: none
-	scores    int          // output that holds the class probabilities, -1: none
+	columns   frame.Schema         // of the logged features
+	widths    []int                // columns that each input fills; 0: not logged
+	rows      rowPredictor         // nil: the predictor takes tensors
+	outputs   frame.Schema         // of the logged outputs
+	outWidths []int                // columns that each output fills; 0: not logged
+	label     int                  // output whose kind a label of LabelOutput has, -1: none
+	classes   map[frame.Value]bool // nil: the predictor names none
 }
 
 // rowPredictor is a predictor that reads rows. The server hands it those that
@@ -28,41 +30,52 @@ type rowPredictor interface {
 	predictRows(rows []frame.Row) ([]frame.Tensor, error)
 }
 
-// maxColumns bounds how many logged columns one input may fill.
+// maxColumns bounds how many logged columns one tensor may fill.
 const maxColumns = 4096
 
 func newShape(p Predictor) shape {
-	s := shape{signature: p.Signature(), label: -1, scores: -1}
-	for i, out := range s.signature.Outputs {
-		switch {
-		case out.Name == ProbabilityOutput:
-			s.scores = i
-		case out.Name == LabelOutput:
+	s := shape{signature: p.Signature()}
+	s.outputs, s.outWidths = columnsOf(s.signature.Outputs)
+	s.label = indexOf(s.signature.Outputs, LabelOutput)
+	for i := 0; s.label < 0 && i < len(s.signature.Outputs); i++ {
+		if s.outWidths[i] == 1 && s.signature.Outputs[i].Name != ProbabilityOutput {
 			s.label = i
-		case s.label < 0 && perRow(out.Shape) == 1:
-			s.label = i
+		}
+	}
+	if c, ok := p.(Classifier); ok {
+		s.classes = map[frame.Value]bool{}
+		for _, class := range c.Classes() {
+			s.classes[class] = true
 		}
 	}
 	if rp, ok := p.(rowPredictor); ok {
 		s.rows, s.columns = rp, rp.schema()
 		return s
 	}
-	for _, in := range s.signature.Inputs {
-		n := perRow(in.Shape)
+	s.columns, s.widths = columnsOf(s.signature.Inputs)
+	return s
+}
+
+// columnsOf returns the columns that a row of the tensors fills in the log, and
+// how many each tensor does: one of k elements a row is NAME.0 … NAME.k-1; one
+// of a varying number, or of more than maxColumns, is not logged.
+func columnsOf(specs []bundle.TensorSpec) (columns frame.Schema, widths []int) {
+	for _, spec := range specs {
+		n := perRow(spec.Shape)
 		if n > maxColumns {
 			n = 0
 		}
-		s.widths = append(s.widths, n)
-		kind := kindOf(frame.Datatype(in.Datatype))
+		widths = append(widths, n)
+		kind := kindOf(frame.Datatype(spec.Datatype))
 		for j := range n {
-			name := in.Name
+			name := spec.Name
 			if n > 1 {
-				name = fmt.Sprintf("%s.%d", in.Name, j)
+				name = fmt.Sprintf("%s.%d", spec.Name, j)
 			}
-			s.columns = append(s.columns, frame.Field{Name: name, Kind: kind})
+			columns = append(columns, frame.Field{Name: name, Kind: kind})
 		}
 	}
-	return s
+	return columns, widths
 }
 
 // perRow returns the number of elements a row has, 0 when it varies.

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -62,7 +63,7 @@ type Prediction struct {
 	Key        string // routing key: what the traffic split hashed, and what Erase erases by
 	Time       time.Time
 	Features   frame.Row
-	Digest     uint64        // of Features: what tells a repeated request from a new attempt
+	Digest     uint64        // of the inputs (see Digest): what tells a repeated request from a new attempt
 	Outputs    frame.Row     // named outputs; one of k columns is NAME.0 … NAME.k-1; empty unless Status.OK
 	Propensity float64       // probability with which this variant was chosen
 	Latency    time.Duration // of the version, for the whole batch that the row came in
@@ -74,14 +75,37 @@ type Prediction struct {
 // Label returns the value of the output "label", null when there is none.
 func (p Prediction) Label() frame.Value { return p.Outputs.Get(LabelOutput) }
 
+// Scores returns the columns of the output "probability" in the order of the
+// model's classes, in memory of their own; nil when there is none.
+func (p Prediction) Scores() []float64 {
+	const first, prefix = ProbabilityOutput + ".0", ProbabilityOutput + "."
+	schema := p.Outputs.Schema
+	from := schema.Index(first)
+	to := from
+	for to >= 0 && to < len(schema) && strings.HasPrefix(schema[to].Name, prefix) {
+		to++
+	}
+	if from < 0 { // a single class has a single column
+		if from = schema.Index(ProbabilityOutput); from < 0 {
+			return nil
+		}
+		to = from + 1
+	}
+	scores := make([]float64, to-from)
+	for i := range scores {
+		scores[i] = p.Outputs.Values[from+i].Float()
+	}
+	return scores
+}
+
 // Label is the truth about one output of a prediction, known later. A later one
 // with another value corrects it: the correction is a record of its own, with
 // the value that it replaces, and the latest counts.
 type Label struct {
 	Seq      int64  // assigned by the store; rises in the order of storing, never reused
 	ID       string // of the request
-	Index    int    // of the row within it
-	Output   string // that the label is the truth of; "": LabelOutput
+	Index    int    // of the row within it, from 0
+	Output   string // that the label is the truth of; "": LabelOutput, which is what a stored one says
 	Model    string
 	Value    frame.Value
 	Replaces frame.Value // the value before; null for the first. Assigned by the store
@@ -107,8 +131,10 @@ type PredictionQuery struct {
 }
 
 // LabelQuery selects a model's labels in the order of the labels' Seq, each
-// joined with the predictions of the latest attempt that was stored before it:
-// the answer first, then the shadow's. Rows that nobody answered are left out.
+// joined with the answers of the latest answered attempt that was stored before
+// it: the caller's first, then the shadow's. Attempts that nobody answered and
+// labels whose prediction is gone are left out. A corrected label comes again,
+// as the record of its own that the correction is, with Replaces set.
 type LabelQuery struct {
 	Model string
 	After int64 // only labels with a Seq above it
@@ -117,15 +143,15 @@ type LabelQuery struct {
 
 // Counts sums up a model's log.
 type Counts struct {
-	Predictions int64 // answered rows; shadow ones left out
-	Unanswered  int64 // rows that failed, timed out or were refused; shadow ones left out
-	Reattempts  int64 // of both, those with an Attempt above 1
-	Shadow      int64
-	Labels      int64     // rows with a label
+	Predictions int64     // answered; shadow ones left out
+	Unanswered  int64     // failed, timed out or refused, canaries before their fallback included; shadow ones left out
+	Reattempts  int64     // of both, those with an Attempt above 1
+	Shadow      int64     // of shadows, answered or not
+	Labels      int64     // outputs of rows with a label
 	Corrections int64     // labels that replaced another
 	LastSeq     int64     // of the latest prediction; 0: none
 	LastLabel   int64     // Seq of the latest label; 0: none
-	Oldest      time.Time // of the oldest prediction; zero when there is none
+	Oldest      time.Time // the earliest Time of a prediction; zero when there is none
 	Bytes       int64     // about what the model's predictions and labels take up
 }
 
@@ -144,15 +170,18 @@ type Trim struct {
 type Store interface {
 	// AppendPredictions stores them in order, all or none, and assigns Seq and
 	// Attempt. A row whose ID and Index were answered with the same Digest before
-	// is passed over, as is a second Shadow row of an attempt; with another Digest,
-	// or after an attempt that nobody answered, it is a further attempt. A Fallback
-	// belongs to the attempt of the canary's failed row before it, a Shadow row to
-	// the latest attempt with its Digest. The same record stored twice (equal Time,
-	// Variant, Status and Digest) is one. The store keeps nothing that it is handed.
+	// is passed over; with another Digest, or after an attempt that nobody
+	// answered, it is a further attempt. A primary's Fallback, and its failure at
+	// the same Time, belong to the latest attempt when that is so far a canary's
+	// failure. A Shadow row belongs to the latest attempt with its Digest, and is
+	// passed over when that has one or there is none, as after an erasure. The
+	// same record stored twice (equal Time, Variant, Status and Digest) is one.
+	// The store keeps nothing that it is handed.
 	AppendPredictions(ctx context.Context, ps []Prediction) error
-	// AppendLabels stores labels whose rows have an answered prediction and returns
-	// the others, as they came. An equal label for an output that has one is left
-	// as it is; another value is stored as a correction.
+	// AppendLabels stores labels whose rows have an answer, all or none, and
+	// returns the others, as they came. It sets the Seq and Replaces of those that
+	// it stores: an equal label for an output that has one is left as it is and
+	// keeps Seq 0; another value is stored as a correction.
 	AppendLabels(ctx context.Context, ls []Label) (unknown []Label, err error)
 	// Predictions returns predictions in the order of Seq.
 	Predictions(ctx context.Context, q PredictionQuery) ([]Prediction, error)
@@ -164,10 +193,12 @@ type Store interface {
 	Lookup(ctx context.Context, model string, ids []string) ([]LabelledPrediction, error)
 	// Counts sums up a model's log.
 	Counts(ctx context.Context, model string) (Counts, error)
-	// Erase deletes every prediction whose Key or ID is among the subjects, with its
-	// labels, and returns how many predictions those were. Cursors stay valid.
+	// Erase deletes every prediction whose Key or ID is among the subjects, and all
+	// labels of those rows, and returns how many predictions those were. Cursors
+	// stay valid: a Seq is never given again.
 	Erase(ctx context.Context, model string, subjects []string) (int64, error)
-	// Trim deletes the oldest predictions and returns how many.
+	// Trim deletes the predictions with the earliest Times, and labels of rows that
+	// have none left, and returns how many predictions those were.
 	Trim(ctx context.Context, t Trim) (int64, error)
 	// PutRoute stores r if the stored route's Rev is r.Rev-1 (with r.Rev 1: if none
 	// is stored). Errors: Conflict.

@@ -23,7 +23,7 @@ func (UnimplementedStore) AppendPredictions(context.Context, []Prediction) error
 }
 
 // AppendLabels reports Unsupported.
-func (UnimplementedStore) AppendLabels(context.Context, []Label) ([]string, error) {
+func (UnimplementedStore) AppendLabels(context.Context, []Label) ([]Label, error) {
 	return nil, unsupported("AppendLabels")
 }
 
@@ -46,6 +46,14 @@ func (UnimplementedStore) Lookup(context.Context, string, []string) ([]LabelledP
 func (UnimplementedStore) Counts(context.Context, string) (Counts, error) {
 	return Counts{}, unsupported("Counts")
 }
+
+// Erase reports Unsupported.
+func (UnimplementedStore) Erase(context.Context, string, []string) (int64, error) {
+	return 0, unsupported("Erase")
+}
+
+// Trim reports Unsupported.
+func (UnimplementedStore) Trim(context.Context, Trim) (int64, error) { return 0, unsupported("Trim") }
 
 // PutRoute reports Unsupported.
 func (UnimplementedStore) PutRoute(context.Context, Route) error { return unsupported("PutRoute") }

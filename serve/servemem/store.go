@@ -3,11 +3,13 @@ package servemem
 import (
 	"context"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/train/frame"
 )
 
 // Store is a serve.Store in memory. The zero value is not ready: call New. It
@@ -15,22 +17,39 @@ import (
 type Store struct {
 	serve.UnimplementedStore
 
-	mu          sync.Mutex
-	predictions []serve.Prediction // predictions[i].Seq == i+1
-	stored      map[slot]bool
-	byID        map[name][]int // indexes into predictions
-	labels      []serve.Label  // labels[i].Seq == i+1
-	labelOf     map[name]int   // index into labels
-	routes      map[string]serve.Route
+	mu                 sync.Mutex
+	lastSeq, lastLabel int64               // the latest that were given
+	predictions        []*serve.Prediction // in the order of Seq
+	byID               map[name][]*serve.Prediction
+	byRow              map[row]attempts
+	labels             []*label // in the order of Seq
+	latest             map[target]*label
+	counts             map[string]*serve.Counts // by model
+	routes             map[string]serve.Route
 }
 
 type name struct{ model, id string }
 
-// slot is what one stored prediction takes up: a later one for the same slot
-// is passed over.
-type slot struct {
+// row is one row of one request.
+type row struct {
 	name
-	shadow bool
+	index int
+}
+
+// target is what a label is the truth of.
+type target struct {
+	row
+	output string
+}
+
+// label is a label with the attempt that it is about.
+type label struct {
+	serve.Label
+	attempt int
+}
+
+func (l *label) target() target {
+	return target{row{name{l.Model, l.ID}, l.Index}, l.Output}
 }
 
 var _ serve.Store = (*Store)(nil)
@@ -38,172 +57,204 @@ var _ serve.Store = (*Store)(nil)
 // New returns an empty store.
 func New() *Store {
 	return &Store{
-		stored:  map[slot]bool{},
-		byID:    map[name][]int{},
-		labelOf: map[name]int{},
-		routes:  map[string]serve.Route{},
+		byID:   map[name][]*serve.Prediction{},
+		byRow:  map[row]attempts{},
+		latest: map[target]*label{},
+		counts: map[string]*serve.Counts{},
+		routes: map[string]serve.Route{},
 	}
+}
+
+// lock takes the store for one call, unless ctx is done.
+func (s *Store) lock(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	return nil
 }
 
 // AppendPredictions implements serve.Store.
 func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) error {
-	if err := ctx.Err(); err != nil {
+	for _, p := range ps {
+		if err := check(p); err != nil {
+			return err
+		}
+	}
+	if err := s.lock(ctx); err != nil {
 		return err
 	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range ps {
-		n := name{p.Model, p.ID}
-		at := slot{n, p.Variant == serve.Shadow}
-		if s.stored[at] {
+		p.Time = toMillis(p.Time)
+		at := row{name{p.Model, p.ID}, p.Index}
+		if p.Attempt = s.byRow[at].place(&p); p.Attempt == 0 {
 			continue
 		}
-		s.stored[at] = true
-		s.byID[n] = append(s.byID[n], len(s.predictions))
-		p.Seq = int64(len(s.predictions)) + 1
-		p.Time = toMillis(p.Time)
-		p.Features.Values = slices.Clone(p.Features.Values)
-		p.Scores = slices.Clone(p.Scores)
-		s.predictions = append(s.predictions, p)
+		s.lastSeq++
+		p.Seq = s.lastSeq
+		p.Features, p.Outputs = clone(p.Features), clone(p.Outputs)
+		s.keep(&p)
 	}
 	return nil
 }
 
+// check reports what no store can hold.
+func check(p serve.Prediction) error {
+	for _, r := range []frame.Row{p.Features, p.Outputs} {
+		if err := r.Check(); err != nil {
+			return fault.Errorf(fault.Invalid, "prediction %q: %w", p.ID, err)
+		}
+	}
+	return nil
+}
+
+// clone returns a row with values of its own; one without columns is the zero Row.
+func clone(r frame.Row) frame.Row {
+	if len(r.Schema) == 0 {
+		return frame.Row{}
+	}
+	return frame.Row{Schema: r.Schema, Values: slices.Clone(r.Values)}
+}
+
+// keep adds a prediction that has its Seq and Attempt.
+func (s *Store) keep(p *serve.Prediction) {
+	at := row{name{p.Model, p.ID}, p.Index}
+	s.predictions = append(s.predictions, p)
+	s.byID[at.name] = append(s.byID[at.name], p)
+	s.byRow[at] = append(s.byRow[at], p)
+	s.tally(p.Model).addPrediction(p)
+}
+
 // AppendLabels implements serve.Store.
-func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []string, err error) {
-	if err := ctx.Err(); err != nil {
+func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []serve.Label, err error) {
+	if err := s.lock(ctx); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	var fresh []serve.Label
-	named := map[string]bool{} // IDs in unknown
-	seen := map[name]serve.Label{}
-	for _, l := range ls {
-		n := name{l.Model, l.ID}
-		if len(s.byID[n]) == 0 {
-			if !named[l.ID] {
-				named[l.ID] = true
-				unknown = append(unknown, l.ID)
-			}
+	for i := range ls {
+		l := label{Label: ls[i]}
+		if l.Output == "" {
+			l.Output = serve.LabelOutput
+		}
+		l.Time, l.Replaces = toMillis(l.Time), frame.Value{}
+		if l.attempt = s.byRow[l.target().row].answered(); l.attempt == 0 {
+			unknown = append(unknown, ls[i])
 			continue
 		}
-		before, ok := seen[n]
-		if i, labelled := s.labelOf[n]; labelled {
-			before, ok = s.labels[i], true
+		if before := s.latest[l.target()]; before != nil {
+			if before.Value.Equal(l.Value) {
+				continue
+			}
+			l.Replaces = before.Value
 		}
-		switch {
-		case !ok:
-			seen[n] = l
-			fresh = append(fresh, l)
-		case !before.Value.Equal(l.Value):
-			return nil, fault.Errorf(fault.Conflict, "prediction %q has the label %q: it cannot become %q", l.ID, before.Value.Text(), l.Value.Text())
-		}
-	}
-	for _, l := range fresh {
-		s.labelOf[name{l.Model, l.ID}] = len(s.labels)
-		l.Seq = int64(len(s.labels)) + 1
-		l.Time = toMillis(l.Time)
-		s.labels = append(s.labels, l)
+		s.lastLabel++
+		l.Seq = s.lastLabel
+		s.keepLabel(&l)
+		ls[i].Seq, ls[i].Replaces = l.Seq, l.Replaces
 	}
 	return unknown, nil
 }
 
+// keepLabel adds a label that has its Seq.
+func (s *Store) keepLabel(l *label) {
+	s.tally(l.Model).addLabel(l, s.latest[l.target()] != nil)
+	s.labels = append(s.labels, l)
+	s.latest[l.target()] = l
+}
+
 // Predictions implements serve.Store.
 func (s *Store) Predictions(ctx context.Context, q serve.PredictionQuery) ([]serve.Prediction, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.lock(ctx); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []serve.Prediction
-	for i := clamp(q.After, len(s.predictions)); i < len(s.predictions) && len(out) < limit(q.Limit); i++ {
-		p := s.predictions[i]
-		if p.Model == q.Model && (len(q.Variants) == 0 || slices.Contains(q.Variants, p.Variant)) {
-			out = append(out, p)
+	from := sort.Search(len(s.predictions), func(i int) bool { return s.predictions[i].Seq > q.After })
+	for _, p := range s.predictions[from:] {
+		if len(out) == limit(q.Limit) {
+			break
+		}
+		if p.Model == q.Model && in(q.Variants, p.Variant) && in(q.Statuses, p.Status) {
+			out = append(out, *p)
 		}
 	}
 	return out, nil
 }
 
+// in reports whether the list has v, or is empty and so has all.
+func in[T comparable](list []T, v T) bool { return len(list) == 0 || slices.Contains(list, v) }
+
 // Labels implements serve.Store.
 func (s *Store) Labels(ctx context.Context, q serve.LabelQuery) ([]serve.LabelledPrediction, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.lock(ctx); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []serve.LabelledPrediction
 	labels := 0
-	for i := clamp(q.After, len(s.labels)); i < len(s.labels) && labels < limit(q.Limit); i++ {
-		l := s.labels[i]
+	from := sort.Search(len(s.labels), func(i int) bool { return s.labels[i].Seq > q.After })
+	for _, l := range s.labels[from:] {
+		if labels == limit(q.Limit) {
+			break
+		}
 		if l.Model != q.Model {
 			continue
 		}
-		labels++
-		shadowLast := slices.Clone(s.byID[name{l.Model, l.ID}])
-		slices.SortFunc(shadowLast, func(a, b int) int { return shadowRank(s.predictions[a]) - shadowRank(s.predictions[b]) })
-		for _, j := range shadowLast {
-			out = append(out, serve.LabelledPrediction{Prediction: s.predictions[j], Label: l})
+		if joined := s.join(l); len(joined) > 0 {
+			labels++
+			out = append(out, joined...)
 		}
 	}
 	return out, nil
+}
+
+// join returns the answers of the label's attempt, the caller's first; none
+// when the caller's is gone.
+func (s *Store) join(l *label) []serve.LabelledPrediction {
+	var answer, shadow []serve.LabelledPrediction
+	for _, p := range s.byRow[l.target().row] {
+		switch {
+		case p.Attempt != l.attempt || !p.Status.OK():
+		case p.Variant == serve.Shadow:
+			shadow = append(shadow, serve.LabelledPrediction{Prediction: *p, Truth: l.Label})
+		default:
+			answer = append(answer, serve.LabelledPrediction{Prediction: *p, Truth: l.Label})
+		}
+	}
+	if len(answer) == 0 {
+		return nil
+	}
+	return append(answer, shadow...)
 }
 
 // Lookup implements serve.Store.
 func (s *Store) Lookup(ctx context.Context, model string, ids []string) ([]serve.LabelledPrediction, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.lock(ctx); err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
-	var found []int
-	for _, id := range ids {
+	var found []*serve.Prediction
+	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
 		found = append(found, s.byID[name{model, id}]...)
 	}
-	slices.Sort(found)
+	slices.SortFunc(found, func(a, b *serve.Prediction) int { return int(a.Seq - b.Seq) })
 	var out []serve.LabelledPrediction
-	for _, i := range slices.Compact(found) {
-		p := serve.LabelledPrediction{Prediction: s.predictions[i]}
-		if j, ok := s.labelOf[name{model, p.ID}]; ok {
-			p.Label = s.labels[j]
+	for _, p := range found {
+		joined := serve.LabelledPrediction{Prediction: *p}
+		if l := s.latest[target{row{name{model, p.ID}, p.Index}, serve.LabelOutput}]; l != nil {
+			joined.Truth = l.Label
 		}
-		out = append(out, p)
+		out = append(out, joined)
 	}
 	return out, nil
 }
 
-// Counts implements serve.Store.
-func (s *Store) Counts(ctx context.Context, model string) (serve.Counts, error) {
-	if err := ctx.Err(); err != nil {
-		return serve.Counts{}, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var c serve.Counts
-	for _, p := range s.predictions {
-		switch {
-		case p.Model != model:
-		case p.Variant == serve.Shadow:
-			c.Shadow++
-		default:
-			c.Predictions++
-		}
-	}
-	for _, l := range s.labels {
-		if l.Model == model {
-			c.Labels++
-		}
-	}
-	return c, nil
-}
-
 // PutRoute implements serve.Store.
 func (s *Store) PutRoute(ctx context.Context, r serve.Route) error {
-	if err := ctx.Err(); err != nil {
+	if err := s.lock(ctx); err != nil {
 		return err
 	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := s.routes[r.Model].Rev; now != r.Rev-1 {
 		return fault.Errorf(fault.Conflict, "the route of model %q is at revision %d, revision %d does not follow: read it again", r.Model, now, r.Rev)
@@ -214,10 +265,9 @@ func (s *Store) PutRoute(ctx context.Context, r serve.Route) error {
 
 // Route implements serve.Store.
 func (s *Store) Route(ctx context.Context, model string) (serve.Route, error) {
-	if err := ctx.Err(); err != nil {
+	if err := s.lock(ctx); err != nil {
 		return serve.Route{}, err
 	}
-	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.routes[model]
 	if !ok {
@@ -226,18 +276,8 @@ func (s *Store) Route(ctx context.Context, model string) (serve.Route, error) {
 	return r, nil
 }
 
-func shadowRank(p serve.Prediction) int {
-	if p.Variant == serve.Shadow {
-		return 1
-	}
-	return 0
-}
-
 // toMillis is the store boundary's precision: UTC milliseconds.
 func toMillis(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }
-
-// clamp turns a Seq into the index of the record after it.
-func clamp(after int64, n int) int { return int(max(0, min(after, int64(n)))) }
 
 func limit(n int) int {
 	if n <= 0 {

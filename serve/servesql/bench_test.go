@@ -17,6 +17,8 @@ var features = frame.Schema{
 	{Name: "feat_4", Kind: frame.Float64}, {Name: "feat_5", Kind: frame.Float64}, {Name: "feat_6", Kind: frame.Float64},
 }
 
+var outputs = frame.Schema{{Name: "label", Kind: frame.String}, {Name: "probability.0", Kind: frame.Float64}, {Name: "probability.1", Kind: frame.Float64}}
+
 // day returns 48 predictions of six features and two scores.
 func day(n int) []serve.Prediction {
 	ps := make([]serve.Prediction, 48)
@@ -27,9 +29,13 @@ func day(n int) []serve.Prediction {
 		}
 		ps[i] = serve.Prediction{
 			ID: fmt.Sprint("row-", 48*n+i), Model: "electricity", Version: 1, Variant: serve.Primary, Key: fmt.Sprint("row-", 48*n+i),
-			Time: time.UnixMilli(int64(48*n + i)), Features: frame.Row{Schema: features, Values: values}, Output: frame.StringValue("UP"),
-			Scores: []float64{0.3, 0.7}, Propensity: 1, Latency: time.Microsecond,
+			Status: frame.Answered, Time: time.UnixMilli(int64(48*n + i)), Features: frame.Row{Schema: features, Values: values},
+			Outputs: frame.Row{Schema: outputs, Values: []frame.Value{
+				frame.StringValue("UP"), frame.FloatValue(0.3), frame.FloatValue(0.7),
+			}},
+			Propensity: 1, Latency: time.Microsecond,
 		}
+		ps[i].Digest = serve.Digest(ps[i].Features)
 	}
 	return ps
 }

@@ -1,57 +1,194 @@
 package servesql
 
 import (
-	"encoding/binary"
+	"encoding/base64"
+	"encoding/json"
 	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/train/frame"
 )
 
-// encodeRow returns r's values without their schema. Errors: Invalid when they
-// do not fit it.
-func encodeRow(r frame.Row) ([]byte, error) {
+// Values are stored as a JSON array, so that any SQL tool reads them; their
+// schema says what is no JSON type of its own. Every value comes back bit by
+// bit: a number that is not finite is the text "NaN", "Infinity" or "-Infinity",
+// a NaN of other bits "NaN:" and those in hex, text that is not UTF-8
+// {"base64":…}, a time its milliseconds.
+
+// appendRow appends r's values. Errors: Invalid when they do not fit its schema.
+func appendRow(dst []byte, r frame.Row) ([]byte, error) {
 	if err := r.Check(); err != nil {
-		return nil, err
+		return dst, err
 	}
-	return frame.EncodeValues(make([]byte, 0, 2+9*len(r.Values)), r.Values), nil
+	dst = append(dst, '[')
+	for i, v := range r.Values {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendValue(dst, v)
+	}
+	return append(dst, ']'), nil
 }
 
-// decodeRow reads what encodeRow wrote. Errors: Corrupt, Unsupported.
-func decodeRow(schema frame.Schema, b []byte) (frame.Row, error) {
-	values, err := frame.DecodeValues(b)
-	if err != nil {
-		return frame.Row{}, err
+func appendValue(dst []byte, v frame.Value) []byte {
+	switch v.Kind() {
+	case frame.Float64:
+		return appendFloat(dst, v.Float())
+	case frame.Int64, frame.Time:
+		return strconv.AppendInt(dst, v.Int(), 10)
+	case frame.Bool:
+		return strconv.AppendBool(dst, v.Int() != 0)
+	case frame.String:
+		return appendText(dst, v.Text())
 	}
-	r := frame.Row{Schema: schema, Values: values}
-	if err := r.Check(); err != nil {
-		return frame.Row{}, fault.Errorf(fault.Corrupt, "stored features are not of their schema: %v", err)
+	return append(dst, "null"...)
+}
+
+func appendFloat(dst []byte, f float64) []byte {
+	switch {
+	case math.IsNaN(f) && math.Float64bits(f) != math.Float64bits(math.NaN()):
+		dst = append(dst, `"NaN:`...)
+		return append(strconv.AppendUint(dst, math.Float64bits(f), 16), '"')
+	case math.IsNaN(f):
+		return append(dst, `"NaN"`...)
+	case math.IsInf(f, 1):
+		return append(dst, `"Infinity"`...)
+	case math.IsInf(f, -1):
+		return append(dst, `"-Infinity"`...)
+	}
+	return strconv.AppendFloat(dst, f, 'g', -1, 64)
+}
+
+func appendText(dst []byte, s string) []byte {
+	if !utf8.ValidString(s) {
+		dst = append(dst, `{"base64":"`...)
+		return append(base64.StdEncoding.AppendEncode(dst, []byte(s)), `"}`...)
+	}
+	const hex = "0123456789abcdef"
+	dst = append(dst, '"')
+	from := 0
+	for i := range len(s) {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		dst = append(dst, s[from:i]...)
+		from = i + 1
+		if c < ' ' {
+			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		} else {
+			dst = append(dst, '\\', c)
+		}
+	}
+	return append(append(dst, s[from:]...), '"')
+}
+
+// decodeRow reads what appendRow wrote. Errors: Corrupt.
+func decodeRow(schema frame.Schema, text string) (frame.Row, error) {
+	if len(schema) == 0 && text == "[]" {
+		return frame.Row{}, nil
+	}
+	r := frame.Row{Schema: schema, Values: make([]frame.Value, len(schema))}
+	rest, ok := strings.CutPrefix(text, "[")
+	for i, f := range schema {
+		if i > 0 && ok {
+			rest, ok = strings.CutPrefix(rest, ",")
+		}
+		if ok {
+			r.Values[i], rest, ok = decodeValue(f.Kind, rest)
+		}
+		if !ok {
+			return frame.Row{}, fault.Errorf(fault.Corrupt, "stored values are not of their schema: column %q", f.Name)
+		}
+	}
+	if rest != "]" {
+		return frame.Row{}, fault.Errorf(fault.Corrupt, "stored values are not of their schema: %d bytes after its %d columns", len(rest), len(schema))
 	}
 	return r, nil
 }
 
-// encodeScores returns little-endian floats; nil for nil.
-func encodeScores(scores []float64) []byte {
-	if scores == nil {
-		return nil
+// decodeValue reads one value and returns the text after it.
+func decodeValue(kind frame.Kind, s string) (v frame.Value, rest string, ok bool) {
+	end := elementEnd(s)
+	if end < 0 {
+		return v, "", false
 	}
-	b := make([]byte, 0, 8*len(scores))
-	for _, s := range scores {
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(s))
+	element, rest := s[:end], s[end:]
+	if element == "null" {
+		return v, rest, true
 	}
-	return b
+	switch kind {
+	case frame.Float64:
+		f, ok := parseFloat(element)
+		return frame.FloatValue(f), rest, ok
+	case frame.Int64, frame.Time:
+		i, err := strconv.ParseInt(element, 10, 64)
+		if v = frame.IntValue(i); kind == frame.Time {
+			v = frame.TimeValue(i)
+		}
+		return v, rest, err == nil
+	case frame.Bool:
+		return frame.BoolValue(element == "true"), rest, element == "true" || element == "false"
+	case frame.String:
+		text, ok := parseText(element)
+		return frame.StringValue(text), rest, ok
+	}
+	return v, rest, false
 }
 
-func decodeScores(b []byte) ([]float64, error) {
-	if b == nil {
-		return nil, nil
+// elementEnd returns where the element at the start of s ends, -1 when it does not.
+func elementEnd(s string) int {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == ',' || c == ']'):
+			return i
+		}
 	}
-	if len(b)%8 != 0 {
-		return nil, fault.Errorf(fault.Corrupt, "stored scores have %d bytes, not a multiple of 8", len(b))
+	return -1
+}
+
+func parseFloat(element string) (float64, bool) {
+	text, quoted := strings.CutPrefix(element, `"`)
+	if !quoted {
+		f, err := strconv.ParseFloat(element, 64)
+		return f, err == nil && !math.IsNaN(f) && !math.IsInf(f, 0)
 	}
-	scores := make([]float64, len(b)/8)
-	for i := range scores {
-		scores[i] = math.Float64frombits(binary.LittleEndian.Uint64(b[8*i:]))
+	switch text = strings.TrimSuffix(text, `"`); text {
+	case "NaN":
+		return math.NaN(), true
+	case "Infinity":
+		return math.Inf(1), true
+	case "-Infinity":
+		return math.Inf(-1), true
 	}
-	return scores, nil
+	payload, ok := strings.CutPrefix(text, "NaN:")
+	bits, err := strconv.ParseUint(payload, 16, 64)
+	f := math.Float64frombits(bits)
+	return f, ok && err == nil && math.IsNaN(f)
+}
+
+func parseText(element string) (string, bool) {
+	if len(element) >= 2 && element[0] == '"' && element[len(element)-1] == '"' && !strings.Contains(element, `\`) {
+		return element[1 : len(element)-1], true
+	}
+	if !strings.HasPrefix(element, "{") {
+		var s string
+		err := json.Unmarshal([]byte(element), &s)
+		return s, err == nil
+	}
+	var b struct {
+		Base64 *[]byte `json:"base64"`
+	}
+	if json.Unmarshal([]byte(element), &b) != nil || b.Base64 == nil {
+		return "", false
+	}
+	return string(*b.Base64), true
 }

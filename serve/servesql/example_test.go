@@ -41,11 +41,11 @@ func Example() {
 	}
 	logged, err := predictions.Predictions(ctx, serve.PredictionQuery{Model: "churn"})
 	for _, p := range logged {
-		fmt.Println(p.ID, p.Features.Get("x").Text(), p.Output.Text(), err)
+		fmt.Println(p.ID, p.Index, p.Features.Get("x").Text(), p.Label().Text(), err)
 	}
 	// Output:
-	// r/0 1 stays <nil>
-	// r/1 2 stays <nil>
+	// r 0 1 stays <nil>
+	// r 1 2 stays <nil>
 }
 
 // The statements that a database administrator reviews and runs by hand.

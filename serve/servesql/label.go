@@ -3,9 +3,7 @@ package servesql
 import (
 	"context"
 	"database/sql"
-	"errors"
 
-	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/sqldb"
 	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/serve"
@@ -13,111 +11,144 @@ import (
 )
 
 const (
-	// A label enters only beside a prediction: the check and the insert are one statement.
-	insertLabels = `INSERT INTO {p}serve_label (model, id, kind, value, time)
-		SELECT v.column1, v.column2, v.column3, v.column4, v.column5 FROM (VALUES `
-	insertLabel  = `(?, ?, ?, ?, ?)`
-	ignoreLabels = `) v WHERE EXISTS (SELECT 1 FROM {p}serve_prediction p WHERE p.model = v.column1 AND p.id = v.column2)
-		ON CONFLICT (model, id) DO NOTHING`
+	insertLabels = `INSERT INTO {p}serve_label (model, id, row_index, output, attempt, kind, value, correction,
+		replaces_kind, replaces_value, time, bytes) VALUES `
+	insertLabel = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	labelWidth  = 12
 
-	selectLabel  = `SELECT kind, value FROM {p}serve_label WHERE model = ? AND id = ?`
-	selectLabels = `SELECT ` + predictionColumns + labelColumns + `
-		FROM (SELECT * FROM {p}serve_label WHERE model = ? AND seq > ? ORDER BY seq LIMIT ?) l
-		JOIN {p}serve_prediction p ON p.model = l.model AND p.id = l.id ORDER BY l.seq, p.shadow`
+	selectAnswered = `SELECT p.id, p.row_index, p.attempt FROM ` + theseRows
+	andAnswered    = ofTheseRows + ` WHERE ` + answers
+	// Every label of the rows, whose latest counts.
+	selectStoredLabels = `SELECT l.id, l.row_index, l.output, l.seq, l.kind, l.value FROM ` + theseRows
+	ofTheseLabels      = `) v CROSS JOIN {p}serve_label l ON l.model = ? AND l.id = v.column1 AND l.row_index BETWEEN ? AND ?`
 )
 
+// outputKey names what a label is the truth of.
+type outputKey struct {
+	rowKey
+	output string
+}
+
+// knownRows is what the store knows about the rows of some labels.
+type knownRows struct {
+	attempts map[rowKey]int // the latest answered attempt
+	labels   map[outputKey]frame.Value
+	seqs     map[outputKey]int64 // of labels
+}
+
 // AppendLabels implements serve.Store.
-func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []string, err error) {
-	args := make([]any, 0, 5*len(ls))
-	for _, l := range ls {
-		args = append(args, l.Model, l.ID, string(l.Value.Kind()), l.Value.Text(), l.Time.UnixMilli())
+func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []serve.Label, err error) {
+	if len(ls) == 0 {
+		return nil, ctx.Err()
 	}
-	named := map[string]bool{} // IDs in unknown
-	stored, err := s.stmt(ctx, selectLabel)
+	groups := group(len(ls), func(i int) rowKey { return rowKey{ls[i].Model, ls[i].ID, ls[i].Index} })
+	answered, err := s.prepareRows(ctx, selectAnswered, andAnswered, groups)
 	if err != nil {
 		return nil, sqldb.Fault(err)
 	}
-	err = s.insert(ctx, len(ls), args, func(n int) string {
-		return insertLabels + repeat(insertLabel, n) + ignoreLabels
-	}, func(tx *sql.Tx, from, to int, inserted int64) error {
-		if inserted == int64(to-from) {
-			return nil
+	stored, err := s.prepareRows(ctx, selectStoredLabels, ofTheseLabels, groups)
+	if err != nil {
+		return nil, sqldb.Fault(err)
+	}
+	in, err := s.prepareInsert(ctx, len(ls), labelWidth, func(n int) string { return insertLabels + repeat(insertLabel, n) })
+	if err != nil {
+		return nil, sqldb.Fault(err)
+	}
+	lock, add, err := s.prepareCounts(ctx)
+	if err != nil {
+		return nil, sqldb.Fault(err)
+	}
+	var kept []int
+	var replaces []frame.Value
+	var last int64
+	err = s.db.Tx(ctx, func(tx *sql.Tx) error {
+		counts, err := locked(ctx, tx, lock, groups)
+		if err != nil {
+			return err
 		}
-		missing, err := compare(ctx, tx.StmtContext(ctx, stored), ls[from:to])
-		for _, id := range missing {
-			if !named[id] {
-				named[id] = true
-				unknown = append(unknown, id)
-			}
+		known, err := readRows(ctx, tx, answered, stored, groups)
+		if err != nil {
+			return err
 		}
-		return err
+		var args []any
+		args, kept, replaces, unknown = known.sort(ls, counts)
+		if last, err = in.run(ctx, tx, args); err != nil {
+			return err
+		}
+		return counts.store(ctx, tx, add)
 	})
 	if err != nil {
 		return nil, err
 	}
+	// One transaction writes at a time: its numbers follow one another.
+	for j, i := range kept {
+		ls[i].Seq, ls[i].Replaces = last-int64(len(kept)-1-j), replaces[j]
+	}
 	return unknown, nil
 }
 
-// compare returns the IDs of those labels that are not stored, for want of
-// their prediction. Errors: Conflict when another value is stored.
-func compare(ctx context.Context, stored *sql.Stmt, ls []serve.Label) (missing []string, err error) {
-	for _, l := range ls {
-		var kind, value string
-		err := stored.QueryRowContext(ctx, l.Model, l.ID).Scan(&kind, &value)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			missing = append(missing, l.ID)
-			continue
-		case err != nil:
-			return nil, err
+// readRows reads what the groups' rows have.
+func readRows(ctx context.Context, tx *sql.Tx, answered, stored map[int]*sql.Stmt, groups []rowsOf) (knownRows, error) {
+	known := knownRows{map[rowKey]int{}, map[outputKey]frame.Value{}, map[outputKey]int64{}}
+	err := selectRows(ctx, tx, answered, groups, func(model string, row sqlstore.Scanner) error {
+		k, attempt := rowKey{model: model}, 0
+		err := row.Scan(&k.id, &k.index, &attempt)
+		known.attempts[k] = max(known.attempts[k], attempt)
+		return err
+	})
+	if err != nil {
+		return known, err
+	}
+	err = selectRows(ctx, tx, stored, groups, func(model string, row sqlstore.Scanner) error {
+		k := outputKey{rowKey: rowKey{model: model}}
+		var seq int64
+		var kind, text string
+		if err := row.Scan(&k.id, &k.index, &k.output, &seq, &kind, &text); err != nil || seq < known.seqs[k] {
+			return err
 		}
-		before, err := frame.ParseValue(frame.Kind(kind), value)
+		value, err := frame.ParseValue(frame.Kind(kind), text)
 		if err != nil {
-			return nil, damaged("label of", l.ID, l.Model, err)
+			return damaged("label of", k.id, model, err)
 		}
-		if !before.Equal(l.Value) {
-			return nil, fault.Errorf(fault.Conflict, "prediction %q has the label %q: it cannot become %q", l.ID, value, l.Value.Text())
+		known.seqs[k], known.labels[k] = seq, value
+		return nil
+	})
+	return known, err
+}
+
+// sort returns the arguments of the labels that are to be stored, their places
+// in ls and what they replace, and the labels of rows that are not known.
+func (known knownRows) sort(ls []serve.Label, counts tallies) (args []any, kept []int, replaces []frame.Value, unknown []serve.Label) {
+	for i, l := range ls {
+		k := outputKey{rowKey{l.Model, l.ID, l.Index}, l.Output}
+		if k.output == "" {
+			k.output = serve.LabelOutput
+		}
+		attempt := known.attempts[k.rowKey]
+		if attempt == 0 {
+			unknown = append(unknown, l)
+			continue
+		}
+		before, correction := known.labels[k]
+		if correction && before.Equal(l.Value) {
+			continue
+		}
+		known.labels[k] = l.Value
+		kept, replaces = append(kept, i), append(replaces, before)
+		bytes := overhead + int64(2*len(l.ID)+3*len(l.Model)+2*len(k.output)+len(l.Value.Text()))
+		args = append(args, l.Model, l.ID, l.Index, k.output, attempt, string(l.Value.Kind()), l.Value.Text(), correction,
+			string(before.Kind()), before.Text(), l.Time.UnixMilli(), bytes)
+		c := counts[l.Model]
+		if c.bytes += bytes; correction {
+			c.corrections++
+		} else {
+			c.labels++
 		}
 	}
-	return missing, nil
+	return args, kept, replaces, unknown
 }
 
 // Labels implements serve.Store.
 func (s *Store) Labels(ctx context.Context, q serve.LabelQuery) ([]serve.LabelledPrediction, error) {
 	return s.labelled(ctx, selectLabels, []any{q.Model, q.After, limit(q.Limit)})
-}
-
-// labelled runs a query for predictionColumns and labelColumns.
-func (s *Store) labelled(ctx context.Context, text string, args []any) ([]serve.LabelledPrediction, error) {
-	var stored []*storedPrediction
-	err := s.query(ctx, text, args, func(row sqlstore.Scanner) error {
-		p := &storedPrediction{}
-		stored = append(stored, p)
-		return row.Scan(append(p.columns(), p.labelColumns()...)...)
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]serve.LabelledPrediction, len(stored))
-	for i, p := range stored {
-		if out[i].Prediction, err = p.decode(ctx, s); err != nil {
-			return nil, err
-		}
-		if out[i].Label, err = p.label(); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// Counts implements serve.Store.
-func (s *Store) Counts(ctx context.Context, model string) (serve.Counts, error) {
-	var c serve.Counts
-	err := s.query(ctx, `SELECT
-		(SELECT count(*) FROM {p}serve_prediction WHERE model = ? AND shadow = 0),
-		(SELECT count(*) FROM {p}serve_prediction WHERE model = ? AND shadow = 1),
-		(SELECT count(*) FROM {p}serve_label WHERE model = ?)`, []any{model, model, model}, func(row sqlstore.Scanner) error {
-		return row.Scan(&c.Predictions, &c.Shadow, &c.Labels)
-	})
-	return c, err
 }

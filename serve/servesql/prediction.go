@@ -4,92 +4,186 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/sqldb"
 	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/serve"
-	"github.com/mlloop/mlloop/train/frame"
 )
 
 const (
-	insertPredictions = `INSERT INTO {p}serve_prediction (model, id, shadow, version, variant, key, time, schema_id,
-		features, output_kind, output, scores, propensity, latency) VALUES `
-	insertPrediction  = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	ignorePredictions = ` ON CONFLICT (model, id, shadow) DO NOTHING`
+	insertPredictions = `INSERT INTO {p}serve_prediction (model, id, row_index, attempt, version, variant, status, key, time,
+		features_schema, features, digest, outputs_schema, outputs, propensity, latency, route_rev, trace_id, error, bytes) VALUES `
+	insertPrediction = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	predictionWidth  = 20
+	attemptAt        = 3 // where the attempt is among them
 
-	predictionColumns = `p.seq, p.model, p.id, p.version, p.variant, p.key, p.time, p.schema_id,
-		p.features, p.output_kind, p.output, p.scores, p.propensity, p.latency`
-	labelColumns = `, coalesce(l.seq, 0), coalesce(l.kind, ''), coalesce(l.value, ''), l.time`
-
-	selectPredictions = `SELECT ` + predictionColumns + ` FROM {p}serve_prediction p WHERE p.model = ? AND p.seq > ?`
+	// overhead is about what a prediction or a label takes up besides its texts: numbers and index entries.
+	overhead = 120
 )
 
 // AppendPredictions implements serve.Store.
 func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) error {
-	rows := make([]frame.Row, len(ps))
-	for i, p := range ps {
-		rows[i] = p.Features
+	if len(ps) == 0 {
+		return ctx.Err()
 	}
-	numbers, err := s.numbers(ctx, rows)
+	args, news, bytes, err := s.encode(ctx, ps)
 	if err != nil {
 		return sqldb.Fault(err)
 	}
-	args := make([]any, 0, 14*len(ps))
-	for i, p := range ps {
-		features, err := encodeRow(p.Features)
-		if err != nil {
-			return fault.Errorf(fault.Invalid, "prediction %q: %w", p.ID, err)
-		}
-		args = append(args, p.Model, p.ID, p.Variant == serve.Shadow, p.Version, string(p.Variant), p.Key, p.Time.UnixMilli(), numbers[i],
-			features, string(p.Output.Kind()), p.Output.Text(), encodeScores(p.Scores), p.Propensity, int64(p.Latency))
+	groups := group(len(ps), func(i int) rowKey { return keyOf(&ps[i]) })
+	// Prepared before the transaction begins: a pool of one connection must do.
+	stored, err := s.prepareRows(ctx, selectStored, ofTheseRows, groups)
+	if err != nil {
+		return sqldb.Fault(err)
 	}
-	return s.insert(ctx, len(ps), args, func(n int) string {
-		return insertPredictions + repeat(insertPrediction, n) + ignorePredictions
-	}, nil)
+	in, err := s.prepareInsert(ctx, len(ps), predictionWidth, func(n int) string { return insertPredictions + repeat(insertPrediction, n) })
+	if err != nil {
+		return sqldb.Fault(err)
+	}
+	lock, add, err := s.prepareCounts(ctx)
+	if err != nil {
+		return sqldb.Fault(err)
+	}
+	return s.db.Tx(ctx, func(tx *sql.Tx) error {
+		counts, err := locked(ctx, tx, lock, groups)
+		if err != nil {
+			return err
+		}
+		rows, err := readStored(ctx, tx, stored, groups)
+		if err != nil {
+			return err
+		}
+		kept := make([]any, 0, len(args))
+		for i := range ps {
+			k, p := keyOf(&ps[i]), news[i]
+			if p.attempt = place(rows[k], p); p.attempt == 0 {
+				continue
+			}
+			rows[k] = append(rows[k], p)
+			counts[k.model].prediction(p, bytes[i])
+			from := len(kept)
+			kept = append(kept, args[i*predictionWidth:(i+1)*predictionWidth]...)
+			kept[from+attemptAt] = p.attempt
+		}
+		if _, err := in.run(ctx, tx, kept); err != nil {
+			return err
+		}
+		return counts.store(ctx, tx, add)
+	})
 }
 
-// insert runs multi-row statements over n records' arguments in one
-// transaction. Statements of 64, 32 … 1 rows serve any n and stay prepared.
-// after, when not nil, is told of each statement's result.
-func (s *Store) insert(ctx context.Context, n int, args []any, text func(rows int) string, after func(tx *sql.Tx, from, to int, inserted int64) error) error {
-	if n == 0 {
+func keyOf(p *serve.Prediction) rowKey { return rowKey{p.Model, p.ID, p.Index} }
+
+// storedOf returns what decides about p, but for its attempt. Errors: Invalid.
+func storedOf(p *serve.Prediction) (r stored, err error) {
+	r.digest, r.time = int64(p.Digest), p.Time.UnixMilli()
+	if r.variant, err = code(variants, p.Variant); err == nil {
+		r.status, err = code(statuses, p.Status)
+	}
+	return r, err
+}
+
+// orNull returns nil for the text that is not to be stored.
+func orNull(text, but string) any {
+	if text == but {
 		return nil
 	}
-	// Prepared before the transaction begins: a pool of one connection must do.
-	stmts := map[int]*sql.Stmt{}
-	for _, size := range sizes(n) {
+	return text
+}
+
+// encode returns the arguments of insertPrediction for each prediction, what
+// decides about it, and about how many bytes it takes up.
+func (s *Store) encode(ctx context.Context, ps []serve.Prediction) (args []any, news []stored, bytes []int64, err error) {
+	args, news, bytes = make([]any, 0, predictionWidth*len(ps)), make([]stored, len(ps)), make([]int64, len(ps))
+	features, outputs := schemaCursor{store: s}, schemaCursor{store: s}
+	var buf []byte
+	for i := range ps {
+		p := &ps[i]
+		featuresSchema, err := features.number(ctx, p.Features.Schema)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		outputsSchema, err := outputs.number(ctx, p.Outputs.Schema)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		buf, err = appendRow(buf[:0], p.Features)
+		middle := len(buf)
+		if err == nil {
+			buf, err = appendRow(buf, p.Outputs)
+		}
+		if err == nil {
+			news[i], err = storedOf(p)
+		}
+		if err != nil {
+			return nil, nil, nil, fault.Errorf(fault.Invalid, "prediction %q: %w", p.ID, err)
+		}
+		text := string(buf)
+		// The id is in the table and in an index.
+		bytes[i] = overhead + int64(len(text)+2*len(p.ID)+4*len(p.Model)+len(p.TraceID)+len(p.Error))
+		if p.Key != p.ID {
+			bytes[i] += int64(2 * len(p.Key))
+		}
+		args = append(args, p.Model, p.ID, p.Index, 0, p.Version, news[i].variant, news[i].status, orNull(p.Key, p.ID), news[i].time,
+			featuresSchema, text[:middle], news[i].digest, outputsSchema, text[middle:], p.Propensity, int64(p.Latency),
+			p.RouteRev, orNull(p.TraceID, ""), orNull(p.Error, ""), bytes[i])
+	}
+	return args, news, bytes, nil
+}
+
+// readStored returns what is stored of the groups' rows.
+func readStored(ctx context.Context, tx *sql.Tx, stmts map[int]*sql.Stmt, groups []rowsOf) (map[rowKey][]stored, error) {
+	rows := map[rowKey][]stored{}
+	err := selectRows(ctx, tx, stmts, groups, func(model string, row sqlstore.Scanner) error {
+		k, r := rowKey{model: model}, stored{}
+		err := row.Scan(&k.id, &k.index, &r.attempt, &r.variant, &r.status, &r.digest, &r.time)
+		if err == nil && !slices.Contains(rows[k], r) { // an id may be in several groups
+			rows[k] = append(rows[k], r)
+		}
+		return err
+	})
+	return rows, err
+}
+
+// inserter is a multi-row insert: statements of 64, 32 … 1 rows serve any
+// number and stay prepared.
+type inserter struct {
+	stmts map[int]*sql.Stmt
+	width int
+}
+
+func (s *Store) prepareInsert(ctx context.Context, n, width int, text func(rows int) string) (inserter, error) {
+	in := inserter{map[int]*sql.Stmt{}, width}
+	for size := 64; size > 0; size /= 2 {
+		if size > n {
+			continue
+		}
 		stmt, err := s.stmt(ctx, text(size))
 		if err != nil {
-			return sqldb.Fault(err)
+			return in, err
 		}
-		stmts[size] = stmt
+		in.stmts[size] = stmt
 	}
-	width, from := len(args)/n, 0
-	return s.db.Tx(ctx, func(tx *sql.Tx) error {
-		for _, size := range sizes(n) {
-			to := from + size
-			result, err := tx.StmtContext(ctx, stmts[size]).ExecContext(ctx, args[width*from:width*to]...)
-			if err != nil {
-				return err
-			}
-			if after != nil {
-				inserted, err := result.RowsAffected()
-				if err != nil {
-					return err
-				}
-				if err := after(tx, from, to, inserted); err != nil {
-					return err
-				}
-			}
-			from = to
+	return in, nil
+}
+
+// run inserts the records with these arguments and returns the number that the
+// last one got.
+func (in inserter) run(ctx context.Context, tx *sql.Tx, args []any) (last int64, err error) {
+	for _, size := range sizes(len(args) / in.width) {
+		result, err := tx.StmtContext(ctx, in.stmts[size]).ExecContext(ctx, args[:size*in.width]...)
+		if err != nil {
+			return 0, err
 		}
-		return nil
-	})
+		if last, err = result.LastInsertId(); err != nil {
+			return 0, err
+		}
+		args = args[size*in.width:]
+	}
+	return last, nil
 }
 
 // sizes splits n into powers of two, largest first, at most 64.
@@ -104,27 +198,29 @@ func sizes(n int) []int {
 	return out
 }
 
+func (s *Store) prepareCounts(ctx context.Context) (lock, add *sql.Stmt, err error) {
+	if lock, err = s.stmt(ctx, lockCount); err == nil {
+		add, err = s.stmt(ctx, addCount)
+	}
+	return lock, add, err
+}
+
 // Predictions implements serve.Store.
 func (s *Store) Predictions(ctx context.Context, q serve.PredictionQuery) ([]serve.Prediction, error) {
 	text, args := selectPredictions, []any{q.Model, q.After}
-	if len(q.Variants) > 0 {
-		text += ` AND p.variant IN (` + repeat("?", len(q.Variants)) + `)`
-		for _, v := range q.Variants {
-			args = append(args, string(v))
-		}
-	}
-	text += ` ORDER BY p.seq LIMIT ?`
-	var stored []*storedPrediction
-	err := s.query(ctx, text, append(args, limit(q.Limit)), func(row sqlstore.Scanner) error {
-		p := &storedPrediction{}
-		stored = append(stored, p)
+	text, args = among(text, "p.variant", args, variants, q.Variants)
+	text, args = among(text, "p.status", args, statuses, q.Statuses)
+	var rows []*predictionRow
+	err := s.query(ctx, text+` ORDER BY p.seq LIMIT ?`, append(args, limit(q.Limit)), func(row sqlstore.Scanner) error {
+		p := &predictionRow{}
+		rows = append(rows, p)
 		return row.Scan(p.columns()...)
 	})
 	if err != nil {
 		return nil, err
 	}
-	out := make([]serve.Prediction, len(stored))
-	for i, p := range stored {
+	out := make([]serve.Prediction, len(rows))
+	for i, p := range rows {
 		if out[i], err = p.decode(ctx, s); err != nil {
 			return nil, err
 		}
@@ -132,20 +228,28 @@ func (s *Store) Predictions(ctx context.Context, q serve.PredictionQuery) ([]ser
 	return out, nil
 }
 
+// among adds the condition that a column is one of the values, when there are any.
+func among[T ~string](text, column string, args []any, list, values []T) (string, []any) {
+	if len(values) == 0 {
+		return text, args
+	}
+	for _, v := range values {
+		args = append(args, slices.Index(list, v)) // -1, which no row has, for an unknown one
+	}
+	return text + ` AND ` + column + ` IN (` + repeat("?", len(values)) + `)`, args
+}
+
 // Lookup implements serve.Store.
 func (s *Store) Lookup(ctx context.Context, model string, ids []string) ([]serve.LabelledPrediction, error) {
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
 	var out []serve.LabelledPrediction
 	for _, size := range sizes(len(ids)) {
-		args := []any{model}
+		args := []any{serve.LabelOutput, model}
 		for _, id := range ids[:size] {
 			args = append(args, id)
 		}
 		ids = ids[size:]
-		text := `SELECT ` + predictionColumns + labelColumns + `
-			FROM {p}serve_prediction p LEFT JOIN {p}serve_label l ON l.model = p.model AND l.id = p.id
-			WHERE p.model = ? AND p.id IN (` + repeat("?", size) + `)`
-		found, err := s.labelled(ctx, text, args)
+		found, err := s.labelled(ctx, selectLookup+repeat("?", size)+`)`, args)
 		if err != nil {
 			return nil, err
 		}
@@ -167,69 +271,6 @@ func (s *Store) query(ctx context.Context, text string, args []any, fn func(row 
 		return sqldb.Fault(err)
 	}
 	return sqldb.Fault(sqlstore.Each(rows, fn))
-}
-
-// storedPrediction is a row of {p}serve_prediction, and of the label beside it
-// in queries that ask for labelColumns.
-type storedPrediction struct {
-	serve.Prediction
-	variant, kind, output string
-	latency, schema       int64
-	features, scores      []byte
-
-	labelSeq              int64
-	labelTime             time.Time
-	labelKind, labelValue string
-}
-
-func (p *storedPrediction) columns() []any {
-	return []any{&p.Seq, &p.Model, &p.ID, &p.Version, &p.variant, &p.Key, sqlstore.Millis(&p.Time), &p.schema,
-		&p.features, &p.kind, &p.output, &p.scores, &p.Propensity, &p.latency}
-}
-
-func (p *storedPrediction) labelColumns() []any {
-	return []any{&p.labelSeq, &p.labelKind, &p.labelValue, sqlstore.Millis(&p.labelTime)}
-}
-
-func (p *storedPrediction) decode(ctx context.Context, s *Store) (serve.Prediction, error) {
-	schema, err := s.schema(ctx, p.schema)
-	if err != nil {
-		return serve.Prediction{}, err
-	}
-	out := p.Prediction
-	out.Variant, out.Latency = serve.Variant(p.variant), time.Duration(p.latency)
-	if out.Features, err = decodeRow(schema, p.features); err == nil {
-		out.Scores, err = decodeScores(p.scores)
-	}
-	if err == nil {
-		out.Output, err = frame.ParseValue(frame.Kind(p.kind), p.output)
-	}
-	if err != nil {
-		return serve.Prediction{}, damaged("prediction", p.ID, p.Model, err)
-	}
-	return out, nil
-}
-
-// label returns the zero Label when there is none.
-func (p *storedPrediction) label() (serve.Label, error) {
-	if p.labelSeq == 0 {
-		return serve.Label{}, nil
-	}
-	value, err := frame.ParseValue(frame.Kind(p.labelKind), p.labelValue)
-	if err != nil {
-		return serve.Label{}, damaged("label of", p.ID, p.Model, err)
-	}
-	return serve.Label{Seq: p.labelSeq, ID: p.ID, Model: p.Model, Value: value, Time: p.labelTime}, nil
-}
-
-// damaged says which record cannot be read. A record of a newer release is
-// Unsupported, anything else Corrupt.
-func damaged(what, id, model string, err error) error {
-	kind := fault.Corrupt
-	if errors.Is(err, fault.Unsupported) {
-		kind = fault.Unsupported
-	}
-	return fault.Errorf(kind, "stored %s %q of model %q: %v", what, id, model, err)
 }
 
 // repeat returns n copies of s with commas between.

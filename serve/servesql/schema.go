@@ -28,29 +28,24 @@ const (
 	schemaFields = `SELECT fields, digest FROM {p}serve_schema WHERE id = ?`
 )
 
-// numbers returns the schema number of each prediction's features, storing
-// schemas that the database lacks in a transaction of their own: a schema
-// without predictions does no harm.
-func (s *Store) numbers(ctx context.Context, rows []frame.Row) ([]int64, error) {
-	numbers := make([]int64, len(rows))
-	for i, r := range rows {
-		if i > 0 && same(r.Schema, rows[i-1].Schema) {
-			numbers[i] = numbers[i-1]
-			continue
-		}
-		n, err := s.number(ctx, r.Schema)
-		if err != nil {
-			return nil, err
-		}
-		numbers[i] = n
-	}
-	return numbers, nil
+// schemaCursor finds the number of one prediction's schema after the other.
+type schemaCursor struct {
+	store  *Store
+	before frame.Schema
+	found  int64 // the number of before; 0: none yet
 }
 
-// same reports whether the schemas are one and the same slice, as those of a
-// version's answers are.
-func same(a, b frame.Schema) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+// number returns the schema's number, storing it when the database lacks it in
+// a transaction of its own: a schema without predictions does no harm.
+func (c *schemaCursor) number(ctx context.Context, schema frame.Schema) (int64, error) {
+	if c.found > 0 && c.before.Equal(schema) {
+		return c.found, nil
+	}
+	n, err := c.store.number(ctx, schema)
+	if err == nil {
+		c.before, c.found = schema, n
+	}
+	return n, err
 }
 
 func (s *Store) number(ctx context.Context, schema frame.Schema) (int64, error) {
@@ -95,17 +90,17 @@ func (s *Store) schema(ctx context.Context, number int64) (frame.Schema, error) 
 	var fields, digest string
 	err := s.db.QueryRowContext(ctx, s.db.SQL(schemaFields), number).Scan(&fields, &digest)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, fault.Errorf(fault.Corrupt, "feature schema %d is missing", number)
+		return nil, fault.Errorf(fault.Corrupt, "schema %d is missing", number)
 	}
 	if err != nil {
 		return nil, sqldb.Fault(err)
 	}
 	sum := sha256.Sum256([]byte(fields))
 	if hex.EncodeToString(sum[:]) != digest {
-		return nil, fault.Errorf(fault.Corrupt, "feature schema %d differs from its digest", number)
+		return nil, fault.Errorf(fault.Corrupt, "schema %d differs from its digest", number)
 	}
 	if err := json.Unmarshal([]byte(fields), &schema); err != nil {
-		return nil, fault.Errorf(fault.Corrupt, "feature schema %d: %w", number, err)
+		return nil, fault.Errorf(fault.Corrupt, "schema %d: %w", number, err)
 	}
 	s.schemas.mu.Lock()
 	defer s.schemas.mu.Unlock()

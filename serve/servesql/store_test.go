@@ -53,7 +53,7 @@ func TestStoreOnTheServicesPool(t *testing.T) {
 		t.Cleanup(func() {
 			require.NoError(t, s.Close())
 			var n int
-			require.NoError(t, db.QueryRow(`SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'ours!_%' ESCAPE '!'`).Scan(&n))
+			require.NoError(t, db.QueryRow(`SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'ours!_%' ESCAPE '!' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'`).Scan(&n))
 			require.Zero(t, n)
 		})
 		return s
@@ -76,7 +76,7 @@ func TestReopen(t *testing.T) {
 	require.Len(t, got, 48)
 	for i, p := range got {
 		require.Equal(t, want[i].Features, p.Features)
-		require.Equal(t, want[i].Scores, p.Scores)
+		require.Equal(t, want[i].Outputs, p.Outputs)
 	}
 	require.NoError(t, second.AppendPredictions(t.Context(), day(1)), "the schema is known already")
 	ps, err := second.Predictions(t.Context(), serve.PredictionQuery{Model: "electricity"})
@@ -166,14 +166,14 @@ func TestDamagedRecords(t *testing.T) {
 		damage, want string
 		kind         error
 	}{
-		{`UPDATE mlloop_serve_prediction SET features = x'01'`, `stored prediction "row-0" of model "electricity"`, serve.ErrCorrupt},
-		{`UPDATE mlloop_serve_prediction SET features = x'7f00'`, "newer", serve.ErrUnsupported},
+		{`UPDATE mlloop_serve_prediction SET features = '[1'`, `stored prediction "row-0" of model "electricity"`, serve.ErrCorrupt},
+		{`UPDATE mlloop_serve_prediction SET features = '[]'`, "not of their schema", serve.ErrCorrupt},
 		{`UPDATE mlloop_serve_prediction SET features = x'0100'`, "not of their schema", serve.ErrCorrupt},
-		{`UPDATE mlloop_serve_prediction SET scores = x'010203'`, "stored scores have 3 bytes", serve.ErrCorrupt},
-		{`UPDATE mlloop_serve_prediction SET output_kind = 'float64'`, `value "UP"`, serve.ErrCorrupt},
+		{`UPDATE mlloop_serve_prediction SET outputs = '[1,2,3]'`, `column "label"`, serve.ErrCorrupt},
+		{`UPDATE mlloop_serve_prediction SET outputs = '["UP",1,2,3]'`, "after its 3 columns", serve.ErrCorrupt},
 		{`UPDATE mlloop_serve_label SET kind = 'int64'`, `stored label of "row-0"`, serve.ErrCorrupt},
 		{`UPDATE mlloop_serve_schema SET fields = '[]'`, "differs from its digest", serve.ErrCorrupt},
-		{`DELETE FROM mlloop_serve_schema`, "feature schema 1 is missing", serve.ErrCorrupt},
+		{`DELETE FROM mlloop_serve_schema`, "schema 1 is missing", serve.ErrCorrupt},
 	} {
 		path := file(t)
 		first := open(t, path)

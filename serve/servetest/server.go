@@ -53,6 +53,6 @@ func RequireLabel(t testing.TB, s *Server, model, id string, want frame.Value) {
 	found, err := s.Log.Lookup(t.Context(), model, []string{id})
 	require.NoError(t, err)
 	require.NotEmpty(t, found, "no prediction %q", id)
-	require.Positive(t, found[0].Label.Seq, "prediction %q has no label", id)
-	require.True(t, want.Equal(found[0].Label.Value), "prediction %q: want label %q, got %q", id, want.Text(), found[0].Label.Value.Text())
+	require.Positive(t, found[0].Truth.Seq, "prediction %q has no label", id)
+	require.True(t, want.Equal(found[0].Truth.Value), "prediction %q: want label %q, got %q", id, want.Text(), found[0].Truth.Value.Text())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -24,21 +25,33 @@ func Run(t *testing.T, newStore func(t *testing.T) serve.Store) {
 		run  func(t *testing.T, s serve.Store)
 	}{
 		{"predictions come back", "every field of a prediction survives storing, times to the millisecond in UTC", testRoundTrip},
-		{"first answer counts", "a model's ID has one answer and one shadow answer; a further one changes nothing", testIdempotent},
+		{"odd values come back", "NaN of any bits, infinities, -0, bytes that are no text and nulls survive bit by bit", testOddValues},
 		{"nothing is kept of the arguments", "callers reuse their buffers", testKeepsNothing},
 		{"predictions are paged", "After and Limit walk the log in the order of storing", testPredictionPages},
-		{"predictions by variant", "Variants selects; nil means all", testVariants},
-		{"labels join", "a label comes with every prediction of its ID, the answer first", testLabelsJoin},
+		{"predictions by variant and status", "Variants and Statuses select; nil means all", testSelection},
+		{"one request is one prediction", "an ID and Index with the same inputs is answered once, by whichever variant", testSameRequest},
+		{"an ID may be used again", "other inputs under an ID are a further attempt with a row of its own", testReusedID},
+		{"rows of a batch", "a batch is one ID; its rows are apart by Index, and from IDs that look like them", testBatchRows},
+		{"unanswered attempts", "after an attempt that nobody answered comes a further one; after an answer none", testUnanswered},
+		{"a fallback is one attempt", "the canary's failure and the primary's answer or failure in its place are one attempt", testFallback},
+		{"a shadow stands beside an answer", "a shadow's row belongs to the attempt with its Digest, once, and to none alone", testShadow},
+		{"a record stored twice", "a batch that is stored again after a lost acknowledgement changes nothing", testStoredTwice},
+		{"labels join", "a label comes with the answers of its row, the caller's first; failures are left out", testLabelsJoin},
+		{"labels join the latest attempt before them", "a later attempt does not take an earlier one's label", testLabelsOfAttempts},
 		{"labels are paged", "After and Limit count labels, not joined rows", testLabelPages},
-		{"unknown labels", "a label without a prediction is named, the others are stored", testUnknownLabels},
-		{"label again", "an equal label is a no-op; another value is a Conflict and stores nothing of its batch", testRelabel},
+		{"unknown labels", "a label without an answer is returned as it came, the others are stored", testUnknownLabels},
+		{"label again", "an equal label is a no-op; another value is a correction that names what it replaces", testRelabel},
+		{"labels by output", "each output of a row has labels of its own", testOutputs},
 		{"models are apart", "the same ID in two models is two predictions", testModels},
-		{"lookup", "predictions are found by ID, with their labels when there are some", testLookup},
-		{"counts", "shadow predictions are counted apart", testCounts},
+		{"lookup", "predictions are found by ID, with the latest label of their row", testLookup},
+		{"counts", "answers, failures, attempts, shadows, labels and corrections are counted apart", testCounts},
+		{"erase", "a subject's predictions go, by key and by ID, with their labels; cursors stay valid", testErase},
+		{"trim", "the oldest go, but nothing that is kept; labels stay while their row has a prediction", testTrim},
 		{"routes", "a route is replaced only from the revision it was made from", testRoutes},
 		{"one route wins", "of several writers from one revision exactly one succeeds", testRouteRace},
 		{"empty store", "asking an empty store is no error, except for a route", testEmpty},
 		{"concurrent writers", "stores are safe for concurrent use and lose nothing", testConcurrent},
+		{"bad rows", "values that do not fit their schema are refused, with nothing stored", testBadRows},
 		{"cancelled context", "a cancelled context stops a call with its own error", testCancelled},
 	}
 	for _, c := range cases {
@@ -62,14 +75,43 @@ var (
 	}
 )
 
+var outputs = frame.Schema{{Name: "label", Kind: frame.String}, {Name: "probability.0", Kind: frame.Float64}, {Name: "probability.1", Kind: frame.Float64}}
+
 func prediction(model, id string, variant serve.Variant) serve.Prediction {
-	return serve.Prediction{
-		ID: id, Model: model, Version: 3, Variant: variant, Key: "customer 7", Time: start,
+	p := serve.Prediction{
+		ID: id, Model: model, Version: 3, Variant: variant, Status: frame.Answered, Key: "customer 7", Time: start,
 		Features: frame.Row{Schema: schema, Values: []frame.Value{
 			frame.FloatValue(0.1), frame.IntValue(-5), frame.StringValue("größer, \"x\"\x00"), frame.BoolValue(true), frame.TimeValue(1_700_000_000_123),
 		}},
-		Output: frame.StringValue("UP"), Scores: []float64{0.25, 0.75}, Propensity: 0.95, Latency: 1234 * time.Nanosecond,
+		Outputs: frame.Row{Schema: outputs, Values: []frame.Value{
+			frame.StringValue("UP"), frame.FloatValue(0.25), frame.FloatValue(0.75),
+		}},
+		Propensity: 0.95, Latency: 1234 * time.Nanosecond, RouteRev: 4, TraceID: "0af7651916cd43dd8448eb211c80319c",
 	}
+	p.Digest = serve.Digest(p.Features)
+	return p
+}
+
+// with returns the prediction with a status, and without outputs when it says failure.
+func with(p serve.Prediction, status serve.Status) serve.Prediction {
+	if p.Status = status; !status.OK() {
+		p.Outputs, p.Error = frame.Row{}, "it broke"
+	}
+	return p
+}
+
+// of returns the prediction with other inputs.
+func of(p serve.Prediction, price float64) serve.Prediction {
+	p.Features.Values = slices.Clone(p.Features.Values)
+	p.Features.Values[0] = frame.FloatValue(price)
+	p.Digest = serve.Digest(p.Features)
+	return p
+}
+
+// at returns the prediction some time later.
+func at(p serve.Prediction, later time.Duration) serve.Prediction {
+	p.Time = p.Time.Add(later)
+	return p
 }
 
 func label(model, id string, v frame.Value) serve.Label {
@@ -86,33 +128,27 @@ func predictionsOf(t *testing.T, s serve.Store, q serve.PredictionQuery) []serve
 // requireSame compares two predictions; Seq is the store's own.
 func requireSame(t *testing.T, want, got serve.Prediction) {
 	t.Helper()
-	// NaN is compared by bits, as Value does.
-	for i := range want.Scores {
-		require.Equal(t, math.Float64bits(want.Scores[i]), math.Float64bits(got.Scores[i]))
-	}
-	require.Len(t, got.Scores, len(want.Scores))
 	require.True(t, want.Time.Equal(got.Time), "time: want %s, got %s", want.Time, got.Time)
 	require.Equal(t, time.UTC, got.Time.Location())
-	require.Equal(t, want.Features.Schema, got.Features.Schema)
-	require.Equal(t, want.Features.Values, got.Features.Values)
-	want.Seq, want.Time, want.Features, want.Scores = got.Seq, got.Time, got.Features, got.Scores
+	want.Seq, want.Time = got.Seq, got.Time
+	if want.Attempt == 0 {
+		want.Attempt = 1
+	}
 	require.Equal(t, want, got)
 }
 
 func testRoundTrip(t *testing.T, s serve.Store) {
 	full := prediction("churn", "a", serve.Primary)
 	regression := prediction("churn", "b", serve.Canary)
-	regression.Output, regression.Scores = frame.FloatValue(math.NaN()), nil
-	nulls := prediction("churn", "c", serve.Shadow)
-	nulls.Features.Values = make([]frame.Value, len(schema))
-	nulls.Features.Values[0] = frame.FloatValue(math.Inf(-1))
-	nulls.Output, nulls.Scores = frame.Value{}, []float64{math.NaN()}
+	regression.Outputs = frame.Row{Schema: frame.Schema{{Name: "label", Kind: frame.Float64}}, Values: []frame.Value{frame.FloatValue(2.5)}}
+	failed := with(prediction("churn", "c", serve.Primary), frame.TimedOut)
+	failed.Index = 7
 	other := prediction("churn", "d", serve.Primary)
 	other.Features = frame.Row{Schema: frame.Schema{{Name: "only", Kind: frame.Int64}}, Values: []frame.Value{frame.IntValue(math.MinInt64)}}
-	other.Output = frame.IntValue(math.MaxInt64)
+	other.Digest, other.TraceID = math.MaxUint64, ""
 	fine := prediction("churn", "e", serve.Primary)
 	fine.Time = start.Add(999 * time.Microsecond).In(time.FixedZone("CET", 3600))
-	want := []serve.Prediction{full, regression, nulls, other, fine}
+	want := []serve.Prediction{full, regression, failed, other, fine}
 
 	require.NoError(t, s.AppendPredictions(t.Context(), want))
 	want[4].Time = start
@@ -122,21 +158,37 @@ func testRoundTrip(t *testing.T, s serve.Store) {
 		requireSame(t, want[i], got[i])
 		require.Positive(t, got[i].Seq)
 	}
+	require.Equal(t, []float64{0.25, 0.75}, got[0].Scores())
+	require.Equal(t, frame.FloatValue(2.5), got[1].Label())
+	require.Nil(t, got[1].Scores())
 }
 
-func testIdempotent(t *testing.T, s serve.Store) {
-	first := prediction("churn", "a", serve.Primary)
-	shadow := prediction("churn", "a", serve.Shadow)
-	again := prediction("churn", "a", serve.Canary)
-	again.Version, again.Output = 9, frame.StringValue("DOWN")
-	require.NoError(t, s.AppendPredictions(t.Context(), []serve.Prediction{first, first, shadow}))
-	require.NoError(t, s.AppendPredictions(t.Context(), []serve.Prediction{again, prediction("churn", "b", serve.Primary), shadow}))
-
+func testOddValues(t *testing.T, s serve.Store) {
+	floats := []float64{math.NaN(), math.Float64frombits(0x7ff8000000001234), math.Float64frombits(0xfff0000000000001), math.Inf(1), math.Inf(-1),
+		math.Copysign(0, -1), math.SmallestNonzeroFloat64, math.MaxFloat64, 1e21, 1.0 / 3}
+	texts := []string{"", "NaN", "null", "\xff\xfe", "a\x00b", `\"[],{}`, "\u2028\U0001f600", "base64"}
+	var row frame.Row
+	for i, f := range floats {
+		row.Schema = append(row.Schema, frame.Field{Name: fmt.Sprint("f", i), Kind: frame.Float64})
+		row.Values = append(row.Values, frame.FloatValue(f))
+	}
+	for i, text := range texts {
+		row.Schema = append(row.Schema, frame.Field{Name: fmt.Sprint("s", i), Kind: frame.String})
+		row.Values = append(row.Values, frame.StringValue(text))
+	}
+	for _, kind := range []frame.Kind{frame.Float64, frame.Int64, frame.Bool, frame.String, frame.Time} {
+		row.Schema = append(row.Schema, frame.Field{Name: "null " + string(kind), Kind: kind})
+		row.Values = append(row.Values, frame.Value{})
+	}
+	p := prediction("churn", "a", serve.Primary)
+	p.Features, p.Outputs = row, row
+	require.NoError(t, s.AppendPredictions(t.Context(), []serve.Prediction{p}))
 	got := predictionsOf(t, s, serve.PredictionQuery{Model: "churn"})
-	require.Len(t, got, 3)
-	requireSame(t, first, got[0])
-	requireSame(t, shadow, got[1])
-	require.Equal(t, "b", got[2].ID, "what else was in the batch is stored")
+	require.Len(t, got, 1)
+	for i := range row.Values { // == compares bits
+		require.True(t, row.Values[i] == got[0].Features.Values[i], "feature %s", row.Schema[i].Name)
+		require.True(t, row.Values[i] == got[0].Outputs.Values[i], "output %s", row.Schema[i].Name)
+	}
 }
 
 func testKeepsNothing(t *testing.T, s serve.Store) {
@@ -144,7 +196,7 @@ func testKeepsNothing(t *testing.T, s serve.Store) {
 	want := prediction("churn", "a", serve.Primary)
 	batch := []serve.Prediction{p}
 	require.NoError(t, s.AppendPredictions(t.Context(), batch))
-	p.Features.Values[0], p.Scores[0] = frame.FloatValue(-1), -1
+	p.Features.Values[0], p.Outputs.Values[0] = frame.FloatValue(-1), frame.StringValue("changed")
 	batch[0] = serve.Prediction{}
 	requireSame(t, want, predictionsOf(t, s, serve.PredictionQuery{Model: "churn"})[0])
 }
@@ -174,13 +226,25 @@ func testPredictionPages(t *testing.T, s serve.Store) {
 	require.Equal(t, want, got)
 }
 
-func testVariants(t *testing.T, s serve.Store) {
+func testSelection(t *testing.T, s serve.Store) {
 	require.NoError(t, s.AppendPredictions(t.Context(), []serve.Prediction{
 		prediction("churn", "a", serve.Primary), prediction("churn", "a", serve.Shadow), prediction("churn", "b", serve.Canary),
+		with(prediction("churn", "c", serve.Canary), frame.Failed),
 	}))
-	require.Len(t, predictionsOf(t, s, serve.PredictionQuery{Model: "churn"}), 3)
-	require.Len(t, predictionsOf(t, s, serve.PredictionQuery{Model: "churn", Variants: []serve.Variant{serve.Shadow}}), 1)
-	require.Len(t, predictionsOf(t, s, serve.PredictionQuery{Model: "churn", Variants: []serve.Variant{serve.Primary, serve.Canary}}), 2)
+	for _, c := range []struct {
+		variants []serve.Variant
+		statuses []serve.Status
+		want     int
+	}{
+		{nil, nil, 4},
+		{[]serve.Variant{serve.Shadow}, nil, 1},
+		{[]serve.Variant{serve.Primary, serve.Canary}, nil, 3},
+		{nil, []serve.Status{frame.Failed, frame.TimedOut}, 1},
+		{[]serve.Variant{serve.Canary}, []serve.Status{frame.Answered}, 1},
+		{[]serve.Variant{serve.Primary}, []serve.Status{frame.Failed}, 0},
+	} {
+		require.Len(t, predictionsOf(t, s, serve.PredictionQuery{Model: "churn", Variants: c.variants, Statuses: c.statuses}), c.want)
+	}
 }
 
 func testModels(t *testing.T, s serve.Store) {
@@ -192,19 +256,8 @@ func testModels(t *testing.T, s serve.Store) {
 		got, err := s.Labels(t.Context(), serve.LabelQuery{Model: model})
 		require.NoError(t, err)
 		require.Len(t, got, 1)
-		require.Equal(t, frame.BoolValue(want), got[0].Label.Value)
+		require.Equal(t, frame.BoolValue(want), got[0].Truth.Value)
 	}
-}
-
-func testCounts(t *testing.T, s serve.Store) {
-	require.NoError(t, s.AppendPredictions(t.Context(), []serve.Prediction{
-		prediction("churn", "a", serve.Primary), prediction("churn", "b", serve.Canary), prediction("churn", "b", serve.Shadow), prediction("other", "a", serve.Primary),
-	}))
-	_, err := s.AppendLabels(t.Context(), []serve.Label{label("churn", "a", frame.IntValue(1)), label("churn", "b", frame.IntValue(1)), label("churn", "c", frame.IntValue(1))})
-	require.NoError(t, err)
-	got, err := s.Counts(t.Context(), "churn")
-	require.NoError(t, err)
-	require.Equal(t, serve.Counts{Predictions: 2, Shadow: 1, Labels: 2}, got)
 }
 
 func testEmpty(t *testing.T, s serve.Store) {
@@ -246,7 +299,9 @@ func testConcurrent(t *testing.T, s serve.Store) {
 	wg.Wait()
 	counts, err := s.Counts(t.Context(), "churn")
 	require.NoError(t, err)
-	require.Equal(t, serve.Counts{Predictions: writers*each + 1, Labels: writers * each}, counts)
+	require.EqualValues(t, writers*each+1, counts.Predictions)
+	require.EqualValues(t, writers*each, counts.Labels)
+	require.Zero(t, counts.Reattempts)
 }
 
 func testCancelled(t *testing.T, s serve.Store) {
@@ -255,5 +310,18 @@ func testCancelled(t *testing.T, s serve.Store) {
 	require.ErrorIs(t, s.AppendPredictions(ctx, []serve.Prediction{prediction("churn", "a", serve.Primary)}), context.Canceled)
 	_, err := s.Predictions(ctx, serve.PredictionQuery{Model: "churn"})
 	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, predictionsOf(t, s, serve.PredictionQuery{Model: "churn"}))
+}
+
+func testBadRows(t *testing.T, s serve.Store) {
+	short := prediction("churn", "short", serve.Primary)
+	short.Features.Values = short.Features.Values[:3]
+	kind := prediction("churn", "kind", serve.Primary)
+	kind.Outputs.Values = []frame.Value{frame.IntValue(1), {}, {}}
+	for _, bad := range []serve.Prediction{short, kind} {
+		err := s.AppendPredictions(t.Context(), []serve.Prediction{prediction("churn", "a", serve.Primary), bad})
+		require.ErrorIs(t, err, serve.ErrInvalid)
+		require.ErrorContains(t, err, fmt.Sprintf("prediction %q: ", bad.ID))
+	}
 	require.Empty(t, predictionsOf(t, s, serve.PredictionQuery{Model: "churn"}))
 }

@@ -22,7 +22,7 @@ func testSequences(t *testing.T, newStore func(t *testing.T) serve.Store) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			got, want := newStore(t), serve.Store(servemem.New())
-			for step := range 150 {
+			for step := range 200 {
 				op := sequenceOps[r.IntN(len(sequenceOps))]
 				// Both stores see the same arguments: each gets its own generator of one seed.
 				opSeed := r.Uint64()
@@ -51,14 +51,21 @@ var sequenceOps = []struct {
 	{"AppendLabels", func(t *testing.T, s serve.Store, r *rand.Rand) (any, error) {
 		ls := make([]serve.Label, r.IntN(9))
 		for i := range ls {
-			ls[i] = serve.Label{ID: randomID(r), Model: randomModel(r), Value: frame.BoolValue(r.IntN(8) > 0), Time: randomTime(r)}
+			ls[i] = serve.Label{
+				ID: randomID(r), Index: r.IntN(2), Model: randomModel(r), Value: frame.BoolValue(r.IntN(8) > 0), Time: randomTime(r),
+				Output: []string{"", serve.LabelOutput, "other"}[r.IntN(3)],
+			}
 		}
-		return s.AppendLabels(t.Context(), ls)
+		unknown, err := s.AppendLabels(t.Context(), ls)
+		for i := range ls {
+			ls[i].Seq = min(1, ls[i].Seq)
+		}
+		return [][]serve.Label{unknown, ls}, err
 	}},
 	{"Predictions", func(t *testing.T, s serve.Store, r *rand.Rand) (any, error) {
 		variants := []serve.Variant{serve.Primary, serve.Canary, serve.Shadow}[r.IntN(3):]
 		model := randomModel(r)
-		ps, err := s.Predictions(t.Context(), serve.PredictionQuery{Model: model, After: randomSeq(t, s, r, model), Variants: variants, Limit: r.IntN(20)})
+		ps, err := s.Predictions(t.Context(), serve.PredictionQuery{Model: model, After: randomSeq(t, s, r, model), Variants: variants, Statuses: randomStatuses(r), Limit: r.IntN(20)})
 		for i := range ps {
 			ps[i].Seq = 0
 		}
@@ -74,7 +81,20 @@ var sequenceOps = []struct {
 		return withoutSeq(ls), err
 	}},
 	{"Counts", func(t *testing.T, s serve.Store, r *rand.Rand) (any, error) {
-		return s.Counts(t.Context(), randomModel(r))
+		c, err := s.Counts(t.Context(), randomModel(r))
+		require.Equal(t, c.Predictions+c.Unanswered+c.Shadow+c.Labels > 0, c.Bytes > 0)
+		c.Bytes, c.LastSeq, c.LastLabel = 0, min(1, c.LastSeq), min(1, c.LastLabel)
+		return c, err
+	}},
+	{"Erase", func(t *testing.T, s serve.Store, r *rand.Rand) (any, error) {
+		return s.Erase(t.Context(), randomModel(r), []string{randomID(r), randomID(r)})
+	}},
+	{"Trim", func(t *testing.T, s serve.Store, r *rand.Rand) (any, error) {
+		if r.IntN(4) > 0 {
+			return nil, nil
+		}
+		model := randomModel(r)
+		return s.Trim(t.Context(), serve.Trim{Model: model, Before: randomTime(r), KeepFrom: randomSeq(t, s, r, model), Limit: r.IntN(20)})
 	}},
 	{"PutRoute", func(t *testing.T, s serve.Store, r *rand.Rand) (any, error) {
 		model := randomModel(r)
@@ -97,7 +117,7 @@ func empty(v any) bool {
 // withoutSeq clears the numbers, which are each store's own.
 func withoutSeq(ls []serve.LabelledPrediction) []serve.LabelledPrediction {
 	for i := range ls {
-		ls[i].Prediction.Seq, ls[i].Label.Seq = 0, min(1, ls[i].Label.Seq)
+		ls[i].Prediction.Seq, ls[i].Truth.Seq = 0, min(1, ls[i].Truth.Seq)
 	}
 	return ls
 }
@@ -116,36 +136,45 @@ func randomLabelSeq(t *testing.T, s serve.Store, r *rand.Rand, model string) int
 	ls, err := s.Labels(t.Context(), serve.LabelQuery{Model: model})
 	require.NoError(t, err)
 	if i := r.IntN(len(ls) + 1); i > 0 {
-		return ls[i-1].Label.Seq
+		return ls[i-1].Truth.Seq
 	}
 	return 0
 }
 
 func randomModel(r *rand.Rand) string { return []string{"churn", "fraud"}[r.IntN(2)] }
 
-func randomID(r *rand.Rand) string { return fmt.Sprint("id/", r.IntN(60)) }
+func randomID(r *rand.Rand) string { return fmt.Sprint("id/", r.IntN(25)) }
 
 func randomTime(r *rand.Rand) time.Time {
 	return start.Add(time.Duration(r.Int64N(int64(time.Hour))))
 }
 
+var allStatuses = []serve.Status{frame.Answered, frame.Fallback, frame.Failed, frame.TimedOut, frame.Refused}
+
+func randomStatuses(r *rand.Rand) []serve.Status { return allStatuses[r.IntN(len(allStatuses)):] }
+
+// randomPrediction has few ids, inputs and times, so that they meet.
 func randomPrediction(r *rand.Rand) serve.Prediction {
 	schema := frame.Schema{{Name: "x", Kind: frame.Float64}, {Name: "s", Kind: frame.String}}[:1+r.IntN(2)]
 	p := serve.Prediction{
-		ID: randomID(r), Model: randomModel(r), Version: r.Int64N(4), Key: randomID(r), Time: randomTime(r),
-		Variant:    []serve.Variant{serve.Primary, serve.Canary, serve.Shadow}[r.IntN(3)],
-		Features:   frame.Row{Schema: schema, Values: make([]frame.Value, len(schema))},
-		Output:     frame.IntValue(r.Int64() - r.Int64()),
-		Propensity: r.Float64(), Latency: time.Duration(r.Int64N(1e9)),
+		ID: randomID(r), Index: r.IntN(2), Model: randomModel(r), Version: r.Int64N(4), Key: randomID(r),
+		Time:     start.Add(time.Duration(r.IntN(4)) * time.Millisecond),
+		Variant:  []serve.Variant{serve.Primary, serve.Canary, serve.Shadow}[r.IntN(3)],
+		Status:   allStatuses[r.IntN(len(allStatuses))],
+		Features: frame.Row{Schema: schema, Values: make([]frame.Value, len(schema))},
+		Digest:   r.Uint64N(3), Propensity: r.Float64(), Latency: time.Duration(r.Int64N(1e9)), RouteRev: r.Int64N(9),
 	}
 	if r.IntN(4) > 0 {
+		p.Time = randomTime(r)
 		p.Features.Values[0] = frame.FloatValue(r.NormFloat64())
 	}
 	if len(schema) > 1 && r.IntN(4) > 0 {
 		p.Features.Values[1] = frame.StringValue(randomID(r))
 	}
-	if r.IntN(2) > 0 {
-		p.Scores = []float64{r.Float64(), r.Float64()}
+	if p.Status.OK() {
+		p.Outputs = frame.Row{Schema: outputs, Values: []frame.Value{frame.StringValue(randomID(r)), frame.FloatValue(r.Float64()), {}}}
+	} else {
+		p.Error = "seed"
 	}
 	return p
 }

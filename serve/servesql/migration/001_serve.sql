@@ -4,36 +4,64 @@ CREATE TABLE {p}serve_schema (
 	fields TEXT NOT NULL           -- JSON: [{"name":…,"kind":…}, …]
 );
 
+-- AUTOINCREMENT: a number is never given again, so that readers' cursors stay valid after an erasure.
 CREATE TABLE {p}serve_prediction (
-	seq         INTEGER PRIMARY KEY,
-	model       TEXT NOT NULL,
-	id          TEXT NOT NULL,
-	shadow      INTEGER NOT NULL,  -- 1 when variant is shadow
-	version     INTEGER NOT NULL,
-	variant     TEXT NOT NULL,
-	key         TEXT NOT NULL,
-	time        INTEGER NOT NULL,  -- UTC milliseconds
-	schema_id   INTEGER NOT NULL,  -- of {p}serve_schema: the columns of features
-	features    BLOB NOT NULL,
-	output_kind TEXT NOT NULL,
-	output      TEXT NOT NULL,
-	scores      BLOB,              -- little-endian 64-bit floats
-	propensity  REAL NOT NULL,
-	latency     INTEGER NOT NULL   -- nanoseconds
+	seq             INTEGER PRIMARY KEY AUTOINCREMENT,
+	model           TEXT NOT NULL,
+	id              TEXT NOT NULL,     -- of the request
+	row_index       INTEGER NOT NULL,  -- within the request, from 0
+	attempt         INTEGER NOT NULL,  -- from 1
+	version         INTEGER NOT NULL,
+	variant         INTEGER NOT NULL,  -- 0 primary, 1 canary, 2 shadow
+	status          INTEGER NOT NULL,  -- 0 answered, 1 fallback, 2 failed, 3 timed_out, 4 refused
+	key             TEXT,              -- routing key; NULL: the id
+	time            INTEGER NOT NULL,  -- UTC milliseconds
+	features_schema INTEGER NOT NULL,  -- of {p}serve_schema: the columns of features
+	features        TEXT NOT NULL,     -- JSON array of values
+	digest          INTEGER NOT NULL,  -- of the inputs, as a signed number
+	outputs_schema  INTEGER NOT NULL,
+	outputs         TEXT NOT NULL,     -- JSON array of values
+	propensity      REAL NOT NULL,
+	latency         INTEGER NOT NULL,  -- nanoseconds
+	route_rev       INTEGER NOT NULL,
+	trace_id        TEXT,
+	error           TEXT,
+	bytes           INTEGER NOT NULL   -- about what the record takes up
 );
-CREATE UNIQUE INDEX {p}serve_prediction_id ON {p}serve_prediction (model, id, shadow);
+CREATE UNIQUE INDEX {p}serve_prediction_id ON {p}serve_prediction (model, id, row_index, attempt, variant);
 CREATE INDEX {p}serve_prediction_seq ON {p}serve_prediction (model, seq);
+CREATE INDEX {p}serve_prediction_time ON {p}serve_prediction (model, time);
+CREATE INDEX {p}serve_prediction_key ON {p}serve_prediction (model, key) WHERE key IS NOT NULL;
 
 CREATE TABLE {p}serve_label (
-	seq   INTEGER PRIMARY KEY,
-	model TEXT NOT NULL,
-	id    TEXT NOT NULL,
-	kind  TEXT NOT NULL,
-	value TEXT NOT NULL,
-	time  INTEGER NOT NULL         -- UTC milliseconds
+	seq            INTEGER PRIMARY KEY AUTOINCREMENT,
+	model          TEXT NOT NULL,
+	id             TEXT NOT NULL,      -- of the request
+	row_index      INTEGER NOT NULL,
+	output         TEXT NOT NULL,      -- that it is the truth of
+	attempt        INTEGER NOT NULL,   -- that it is about: the latest answered one when it came
+	kind           TEXT NOT NULL,
+	value          TEXT NOT NULL,
+	correction     INTEGER NOT NULL,   -- 1 when it replaced another
+	replaces_kind  TEXT NOT NULL,
+	replaces_value TEXT NOT NULL,
+	time           INTEGER NOT NULL,   -- UTC milliseconds
+	bytes          INTEGER NOT NULL
 );
-CREATE UNIQUE INDEX {p}serve_label_id ON {p}serve_label (model, id);
+CREATE INDEX {p}serve_label_id ON {p}serve_label (model, id, row_index, output, seq);
 CREATE INDEX {p}serve_label_seq ON {p}serve_label (model, seq);
+
+-- One row a model: what its log holds. Each change of a model's log begins by writing here, so that they come one after the other.
+CREATE TABLE {p}serve_count (
+	model       TEXT PRIMARY KEY,
+	predictions INTEGER NOT NULL DEFAULT 0,
+	unanswered  INTEGER NOT NULL DEFAULT 0,
+	reattempts  INTEGER NOT NULL DEFAULT 0,
+	shadow      INTEGER NOT NULL DEFAULT 0,
+	labels      INTEGER NOT NULL DEFAULT 0,
+	corrections INTEGER NOT NULL DEFAULT 0,
+	bytes       INTEGER NOT NULL DEFAULT 0
+);
 
 CREATE TABLE {p}serve_route (
 	model   TEXT PRIMARY KEY,
@@ -44,3 +72,20 @@ CREATE TABLE {p}serve_route (
 	salt    TEXT NOT NULL,
 	rev     INTEGER NOT NULL
 );
+
+-- The log for people: features and outputs as JSON objects, the latest label beside them.
+CREATE VIEW {p}serve_log AS
+SELECT p.seq, strftime('%Y-%m-%dT%H:%M:%fZ', p.time / 1000.0, 'unixepoch') AS time, p.model, p.id, p.row_index, p.attempt,
+	p.version, CASE p.variant WHEN 0 THEN 'primary' WHEN 1 THEN 'canary' ELSE 'shadow' END AS variant,
+	CASE p.status WHEN 0 THEN 'answered' WHEN 1 THEN 'fallback' WHEN 2 THEN 'failed' WHEN 3 THEN 'timed_out' ELSE 'refused' END AS status,
+	coalesce(p.key, p.id) AS key,
+	(SELECT json_group_object(json_extract(f.value, '$.name'), CASE v.type WHEN 'true' THEN json('true') WHEN 'false' THEN json('false')
+		WHEN 'object' THEN json(v.value) ELSE v.value END)
+		FROM {p}serve_schema s, json_each(s.fields) f, json_each(p.features) v WHERE s.id = p.features_schema AND v.key = f.key) AS features,
+	(SELECT json_group_object(json_extract(f.value, '$.name'), CASE v.type WHEN 'true' THEN json('true') WHEN 'false' THEN json('false')
+		WHEN 'object' THEN json(v.value) ELSE v.value END)
+		FROM {p}serve_schema s, json_each(s.fields) f, json_each(p.outputs) v WHERE s.id = p.outputs_schema AND v.key = f.key) AS outputs,
+	(SELECT l.value FROM {p}serve_label l WHERE l.model = p.model AND l.id = p.id AND l.row_index = p.row_index AND l.output = 'label'
+		ORDER BY l.seq DESC LIMIT 1) AS label,
+	p.propensity, p.latency / 1e6 AS latency_ms, p.route_rev, p.trace_id, p.error
+FROM {p}serve_prediction p;
