@@ -73,7 +73,7 @@ func (e estimate) judge(q question, m metric.Metric, margin float64, o Options) 
 	}
 	if e.few == "" {
 		j.Outcome = q.outcome(f)
-	} else if j.Needed > 0 {
+	} else {
 		j.Needed = max(j.Needed, e.n*2, leastRows)
 	}
 	j.Reason = e.reason(q, m, j)
