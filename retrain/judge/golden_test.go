@@ -92,7 +92,7 @@ func TestGoldenBatches(t *testing.T) {
 	s := spreadOf(g.Student.Series)
 	require.True(t, s.settled)
 	require.Equal(t, 1, s.block)
-	half := quantile(0.95, s.df) * math.Sqrt(s.variance)
+	half := student(0.95, s.df) * math.Sqrt(s.variance)
 	require.InDelta(t, g.Student.Low, s.mean-half, 1e-9)
 	require.InDelta(t, g.Student.High, s.mean+half, 1e-9)
 }

@@ -40,7 +40,11 @@ func (c *cell) count(o Outcome) {
 	}
 }
 
-func percent(n int) string { return fmt.Sprintf("%5.1f", 100*float64(n)/float64(*sims)) }
+func percent(n, of int) string { return fmt.Sprintf("%.1f", 100*float64(n)/float64(of)) }
+
+func (c cell) passes() string { return percent(c.pass, c.pass+c.fail+c.open) }
+
+func (c cell) fails() string { return percent(c.fail, c.pass+c.fail+c.open) }
 
 // tally is a row of the table: what came out for challengers at the margin, equal
 // ones, those at twice the margin or so, and better ones.
@@ -70,6 +74,14 @@ func sizes() []int {
 	return []int{100, 300, 1000, 3000}
 }
 
+// pairedSims is fewer for the most rows, and for power, of which a rough figure does.
+func pairedSims(n int) (levels, powers int) {
+	if n > 1000 {
+		return *sims / 5, *sims / 10
+	}
+	return *sims, max(*sims/5, 1)
+}
+
 func pairedCells(t *testing.T, text *strings.Builder, w world, n int) {
 	tallies := map[string]*tally{}
 	margins := map[string]float64{}
@@ -88,7 +100,8 @@ func pairedCells(t *testing.T, text *strings.Builder, w world, n int) {
 			f(m.Name, func(q question, margin float64) Outcome { return e.judge(q, m, margin, o).Outcome })
 		}
 	}
-	for range *sims {
+	levels, powers := pairedSims(n)
+	for k := range levels {
 		each(strengthMargin, func(name string, judge func(question, float64) Outcome) {
 			tallies[name].niFalse.count(judge(nonInferior{}, margins[name]))
 			tallies[name].harmFalse.count(judge(noHarm{}, margins[name]))
@@ -98,6 +111,9 @@ func pairedCells(t *testing.T, text *strings.Builder, w world, n int) {
 			tallies[name].harmEqual.count(judge(noHarm{}, margins[name]))
 			tallies[name].betterFalse.count(judge(superior{}, 0))
 		})
+		if k >= powers {
+			continue
+		}
 		each(strengthTwice, func(name string, judge func(question, float64) Outcome) {
 			tallies[name].harmFound.count(judge(noHarm{}, margins[name]))
 		})
@@ -106,15 +122,20 @@ func pairedCells(t *testing.T, text *strings.Builder, w world, n int) {
 		})
 	}
 	for _, m := range metric.All() {
-		c := tallies[m.Name]
-		fmt.Fprintf(text, "| %d | %s | %.4f | %s | %s | %s | %s | %s | %s | %s |\n", n, m.Name, margins[m.Name],
-			percent(c.niFalse.pass), percent(c.niEqual.pass), percent(c.harmFalse.fail), percent(c.harmFound.fail),
-			percent(c.harmEqual.pass), percent(c.betterFalse.pass), percent(c.betterFound.pass))
-		what := fmt.Sprintf("%s, %d rows, %s: ", w.name, n, m.Name)
-		requireLevel(t, what+"non-inferior at the margin", c.niFalse.pass, *sims)
-		requireLevel(t, what+"harm at the margin", c.harmFalse.fail, *sims)
-		requireLevel(t, what+"superior though equal", c.betterFalse.pass, *sims)
+		tallies[m.Name].write(t, text, w, n, m.Name)
 	}
+}
+
+// write adds the row to the table and demands its levels.
+func (c *tally) write(t *testing.T, text *strings.Builder, w world, n int, name string) {
+	fmt.Fprintf(text, "| %d | %s | %.4f | %s | %s | %s | %s | %s | %s | %s |\n", n, name, marginOf(w, name),
+		c.niFalse.passes(), c.niEqual.passes(), c.harmFalse.fails(), c.harmFound.fails(),
+		c.harmEqual.passes(), c.betterFalse.passes(), c.betterFound.passes())
+	levels, _ := pairedSims(n)
+	what := fmt.Sprintf("%s, %d rows, %s: ", w.name, n, name)
+	requireLevel(t, what+"non-inferior at the margin", c.niFalse.pass, levels)
+	requireLevel(t, what+"harm at the margin", c.harmFalse.fail, levels)
+	requireLevel(t, what+"superior though equal", c.betterFalse.pass, levels)
 }
 
 // Two arms of different rows, read once at the end: the canary's share of the
@@ -152,7 +173,7 @@ func finalCells(t *testing.T, text *strings.Builder, w world, n int) {
 	}
 	for _, m := range metric.All() {
 		c := counts[m.Name]
-		fmt.Fprintf(text, "| %s | %d | %s | %.4f | %s | %s | %s |\n", w.name, n, m.Name, margins[m.Name], percent(c[0].pass), percent(c[1].pass), percent(c[2].fail))
+		fmt.Fprintf(text, "| %s | %d | %s | %.4f | %s | %s | %s |\n", w.name, n, m.Name, margins[m.Name], c[0].passes(), c[1].passes(), c[2].fails())
 		requireLevel(t, fmt.Sprintf("%s, %d rows, %s, final", w.name, n, m.Name), c[0].pass, *sims)
 	}
 }

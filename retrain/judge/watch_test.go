@@ -144,7 +144,7 @@ func TestTablesRates(t *testing.T) {
 			requireLevel(t, c.name+": no harm is shown", len(none), *sims)
 			require.GreaterOrEqual(t, len(harm), *sims*3/4, c.name)
 		}
-		fmt.Fprintf(&text, "| %s | %.2f | %s | %s, %s | %s | %s |\n", c.name, c.share, percent(len(harm)), of(harm, 0.5), of(harm, 0.95), percent(len(none)), of(none, 0.5))
+		fmt.Fprintf(&text, "| %s | %.2f | %s | %s, %s | %s | %s |\n", c.name, c.share, percent(len(harm), *sims), of(harm, 0.5), of(harm, 0.95), percent(len(none), *sims), of(none, 0.5))
 		switch {
 		case strings.HasPrefix(c.name, "90 %"):
 			require.LessOrEqual(t, harm[len(harm)*95/100], 25)
