@@ -129,12 +129,12 @@ func (s spread) effective(byRow float64) float64 {
 	return float64(s.n) * byRow / s.variance
 }
 
-// quantile is that of Student's t.
-func quantile(p, df float64) float64 {
+// student is the quantile of Student's t.
+func student(p, df float64) float64 {
 	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Quantile(p)
 }
 
-// variance is the sample variance over n of independent rows.
+// meanVariance returns the variance of the mean of independent rows.
 func meanVariance(x []float64) float64 {
 	n := float64(len(x))
 	if n < 2 {

@@ -60,20 +60,20 @@ func (e estimate) judge(q question, m metric.Metric, margin float64, o Options) 
 		return j
 	}
 	se := math.Sqrt(e.variance)
-	t := quantile(1-o.Alpha, e.df)
+	t := student(1-o.Alpha, e.df)
 	f := facts{low: e.gain - t*se, high: e.gain + t*se, gain: e.gain, margin: margin}
 	j.Low, j.High = f.low, f.high
 	if !m.HigherBetter {
 		j.Low, j.High = -f.high, -f.low
 	}
-	j.MDE = (t + quantile(o.Power, e.df)) * se
+	j.MDE = (t + student(o.Power, e.df)) * se
 	f.mde = j.MDE
 	if d := q.distance(f); d > 0 {
 		j.Needed = rowsFor(float64(e.n) * (j.MDE / d) * (j.MDE / d))
 	}
 	if e.few == "" {
 		j.Outcome = q.outcome(f)
-	} else if j.Needed > 0 {
+	} else {
 		j.Needed = max(j.Needed, e.n*2, leastRows)
 	}
 	j.Reason = e.reason(q, m, j)

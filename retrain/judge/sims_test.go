@@ -20,8 +20,10 @@ type world struct {
 	noise func(rng *rand.Rand, n int) latent
 	// marginal are equally probable values of z, ascending.
 	marginal []float64
+	truths   map[string]float64 // of the margin, by metric
 }
 
+// latent are the parts of z, and what scales them all.
 type latent struct{ common, a, b, label, scale []float64 }
 
 // The strengths δ of the champion and of challengers; the champion is calibrated.
@@ -64,7 +66,7 @@ func mixed(rng *rand.Rand, n int, rho, share float64) []float64 {
 func autoregressive(name string, rho, share float64) world {
 	return world{name, func(rng *rand.Rand, n int) latent {
 		return latent{mixed(rng, n, rho, share), mixed(rng, n, rho, share), mixed(rng, n, rho, share), mixed(rng, n, rho, share), nil}
-	}, normals(20_000)}
+	}, normals(20_000), map[string]float64{}}
 }
 
 const (
@@ -84,7 +86,7 @@ func seasonal() world {
 	return world{"seasonal 24", func(rng *rand.Rand, n int) latent {
 		// Nothing in common, so that the marginal of the sum is that of one part.
 		return latent{nil, season(rng, n), season(rng, n), walk(rng, n, 0), nil}
-	}, seasonMarginal()}
+	}, seasonMarginal(), map[string]float64{}}
 }
 
 func seasonMarginal() []float64 {
@@ -117,7 +119,7 @@ func heavy() world {
 			l.scale[i] = 1 / math.Sqrt(chi)
 		}
 		return l
-	}, marginal}
+	}, marginal, map[string]float64{}}
 }
 
 func worlds() []world {
@@ -178,4 +180,13 @@ func (w world) truth(name string, strength float64) float64 {
 		}
 	}
 	return sum / float64(len(w.marginal))
+}
+
+// marginOf is by how much a challenger of strengthMargin is worse.
+func marginOf(w world, name string) float64 {
+	if v, ok := w.truths[name]; ok {
+		return v
+	}
+	w.truths[name] = math.Abs(w.truth(name, strengthMargin) - w.truth(name, strengthChampion))
+	return w.truths[name]
 }

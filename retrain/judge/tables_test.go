@@ -13,7 +13,7 @@ import (
 	"github.com/mlloop/mlloop/train/metric"
 )
 
-var sims = flag.Int("judge.sims", 200, "number of simulations in each cell of the tables")
+var sims = flag.Int("judge.sims", 100, "number of simulations in each cell of the tables")
 
 // requireLevel demands that no more than alpha of the simulations judged
 // wrongly, give or take three standard errors.
@@ -40,11 +40,17 @@ func (c *cell) count(o Outcome) {
 	}
 }
 
-func percent(n int) string { return fmt.Sprintf("%5.1f", 100*float64(n)/float64(*sims)) }
+func percent(n, of int) string { return fmt.Sprintf("%.1f", 100*float64(n)/float64(of)) }
 
-// challengers are what is drawn for each cell: the questions that a strength
-// tells of.
-type tally struct{ niFalse, niEqual, niOpen, harmFalse, harmFound, harmEqual, betterFalse, betterFound cell }
+func (c cell) passes() string { return percent(c.pass, c.pass+c.fail+c.open) }
+
+func (c cell) fails() string { return percent(c.fail, c.pass+c.fail+c.open) }
+
+// tally is a row of the table: what came out for challengers at the margin, equal
+// ones, those at twice the margin or so, and better ones.
+type tally struct {
+	niFalse, niEqual, harmFalse, harmFound, harmEqual, betterFalse, betterFound cell
+}
 
 func TestTablesPaired(t *testing.T) {
 	for _, w := range worlds() {
@@ -52,7 +58,7 @@ func TestTablesPaired(t *testing.T) {
 			t.Parallel()
 			var text strings.Builder
 			fmt.Fprintf(&text, "| rows | metric | margin | non-inferior: passes at margin | passes equal | no harm: fails at margin | fails at twice | passes equal | superior: passes equal | passes better |\n")
-			for _, n := range []int{100, 300, 1000, 3000} {
+			for _, n := range sizes() {
 				pairedCells(t, &text, w, n)
 			}
 			t.Logf("%s, %d simulations\n%s", w.name, *sims, text.String())
@@ -60,12 +66,28 @@ func TestTablesPaired(t *testing.T) {
 	}
 }
 
+// sizes are the rows of the tables; the short form leaves out the most.
+func sizes() []int {
+	if *sims < 1000 {
+		return []int{100, 300, 1000}
+	}
+	return []int{100, 300, 1000, 3000}
+}
+
+// pairedSims is fewer for the most rows, and for power, of which a rough figure does.
+func pairedSims(n int) (levels, powers int) {
+	if n > 1000 {
+		return *sims / 5, *sims / 10
+	}
+	return *sims, max(*sims/5, 1)
+}
+
 func pairedCells(t *testing.T, text *strings.Builder, w world, n int) {
 	tallies := map[string]*tally{}
 	margins := map[string]float64{}
 	for _, m := range metric.All() {
 		tallies[m.Name] = &tally{}
-		margins[m.Name] = math.Abs(w.truth(m.Name, strengthMargin) - w.truth(m.Name, strengthChampion))
+		margins[m.Name] = marginOf(w, m.Name)
 	}
 	rng := rand.New(rand.NewPCG(5, uint64(n)))
 	o, err := (*Options)(nil).withDefaults()
@@ -78,7 +100,8 @@ func pairedCells(t *testing.T, text *strings.Builder, w world, n int) {
 			f(m.Name, func(q question, margin float64) Outcome { return e.judge(q, m, margin, o).Outcome })
 		}
 	}
-	for range *sims {
+	levels, powers := pairedSims(n)
+	for k := range levels {
 		each(strengthMargin, func(name string, judge func(question, float64) Outcome) {
 			tallies[name].niFalse.count(judge(nonInferior{}, margins[name]))
 			tallies[name].harmFalse.count(judge(noHarm{}, margins[name]))
@@ -88,6 +111,9 @@ func pairedCells(t *testing.T, text *strings.Builder, w world, n int) {
 			tallies[name].harmEqual.count(judge(noHarm{}, margins[name]))
 			tallies[name].betterFalse.count(judge(superior{}, 0))
 		})
+		if k >= powers {
+			continue
+		}
 		each(strengthTwice, func(name string, judge func(question, float64) Outcome) {
 			tallies[name].harmFound.count(judge(noHarm{}, margins[name]))
 		})
@@ -96,13 +122,73 @@ func pairedCells(t *testing.T, text *strings.Builder, w world, n int) {
 		})
 	}
 	for _, m := range metric.All() {
-		c := tallies[m.Name]
-		fmt.Fprintf(text, "| %d | %s | %.4f | %s | %s | %s | %s | %s | %s | %s |\n", n, m.Name, margins[m.Name],
-			percent(c.niFalse.pass), percent(c.niEqual.pass), percent(c.harmFalse.fail), percent(c.harmFound.fail),
-			percent(c.harmEqual.pass), percent(c.betterFalse.pass), percent(c.betterFound.pass))
-		what := fmt.Sprintf("%s, %d rows, %s: ", w.name, n, m.Name)
-		requireLevel(t, what+"non-inferior at the margin", c.niFalse.pass, *sims)
-		requireLevel(t, what+"harm at the margin", c.harmFalse.fail, *sims)
-		requireLevel(t, what+"superior though equal", c.betterFalse.pass, *sims)
+		tallies[m.Name].write(t, text, w, n, m.Name)
 	}
+}
+
+// write adds the row to the table and demands its levels.
+func (c *tally) write(t *testing.T, text *strings.Builder, w world, n int, name string) {
+	fmt.Fprintf(text, "| %d | %s | %.4f | %s | %s | %s | %s | %s | %s | %s |\n", n, name, marginOf(w, name),
+		c.niFalse.passes(), c.niEqual.passes(), c.harmFalse.fails(), c.harmFound.fails(),
+		c.harmEqual.passes(), c.betterFalse.passes(), c.betterFound.passes())
+	levels, _ := pairedSims(n)
+	what := fmt.Sprintf("%s, %d rows, %s: ", w.name, n, name)
+	requireLevel(t, what+"non-inferior at the margin", c.niFalse.pass, levels)
+	requireLevel(t, what+"harm at the margin", c.harmFalse.fail, levels)
+	requireLevel(t, what+"superior though equal", c.betterFalse.pass, levels)
+}
+
+// Two arms of different rows, read once at the end: the canary's share of the
+// rows is a quarter.
+func TestTablesFinal(t *testing.T) {
+	for _, w := range worlds() {
+		t.Run(strings.ReplaceAll(w.name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			var text strings.Builder
+			fmt.Fprintf(&text, "| rows | of both arms | metric | margin | passes at margin | passes equal | fails at thrice |\n")
+			for _, n := range []int{400, 2000} {
+				finalCells(t, &text, w, n)
+			}
+			t.Logf("%d simulations\n%s", *sims, text.String())
+		})
+	}
+}
+
+func finalCells(t *testing.T, text *strings.Builder, w world, n int) {
+	rng := rand.New(rand.NewPCG(8, uint64(n)))
+	margins, counts := map[string]float64{}, map[string]*[3]cell{}
+	for _, m := range metric.All() {
+		margins[m.Name] = marginOf(w, m.Name)
+		counts[m.Name] = &[3]cell{}
+	}
+	for range *sims {
+		for k, strength := range []float64{strengthMargin, strengthChampion, 0.6} {
+			challenger, champion := split(rng, n, w, strength)
+			for _, m := range metric.All() {
+				j, err := Final(m.Name, challenger, champion, margins[m.Name], nil)
+				require.NoError(t, err)
+				counts[m.Name][k].count(j.Outcome)
+			}
+		}
+	}
+	for _, m := range metric.All() {
+		c := counts[m.Name]
+		fmt.Fprintf(text, "| %s | %d | %s | %.4f | %s | %s | %s |\n", w.name, n, m.Name, margins[m.Name], c[0].passes(), c[1].passes(), c[2].fails())
+		requireLevel(t, fmt.Sprintf("%s, %d rows, %s, final", w.name, n, m.Name), c[0].pass, *sims)
+	}
+}
+
+// split gives each row to one of the two models.
+func split(rng *rand.Rand, n int, w world, strength float64) (challenger, champion metric.Scores) {
+	a, b := w.draw(rng, n, strength, strengthChampion)
+	challenger.Classes, champion.Classes = 2, 2
+	for i, y := range a.Labels {
+		to, from := &champion, b
+		if rng.Float64() < 0.25 {
+			to, from = &challenger, a
+		}
+		to.Labels = append(to.Labels, y)
+		to.Probabilities = append(to.Probabilities, from.Probabilities[2*i], from.Probabilities[2*i+1])
+	}
+	return challenger, champion
 }

