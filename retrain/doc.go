@@ -5,34 +5,60 @@
 //	loop, err := retrain.New(retrain.Config{
 //		Model:  "churn",
 //		Stores: stores,
-//		Data:   retrain.Query(appDB, "SELECT * FROM customers WHERE seen_at >= ?", retrain.Ago(90*24*time.Hour)),
-//		Time:   "seen_at", Key: "customer_id", Label: "churned", LabelDelay: 30 * 24 * time.Hour,
+//		Data:   retrain.Query(appDB, "SELECT * FROM customers WHERE seen_at >= ?", retrain.Ago(120*24*time.Hour)),
+//		Time:   "seen_at", Entity: "customer_id", Label: "churned", LabelDelay: 30 * 24 * time.Hour,
+//		Labels:   retrain.LabelQuery(appDB, "SELECT prediction_id, churned, known_at FROM outcomes WHERE known_at > ?"),
 //		Features: feature.Pipeline{feature.Impute(), feature.Standardize(), feature.OneHot("plan")},
 //		Trainer:  train.MLP{Hidden: []int{32, 16}},
-//		Gates:    []retrain.Gate{retrain.NotWorse("auc", 0.01), retrain.SmokeTest()},
+//		Gates:    []retrain.Gate{retrain.NonInferior("log_loss", 0.02), retrain.SmokeTest()},
 //		Triggers: []retrain.Trigger{retrain.OnDrift(), retrain.OnDecay("auc", 0.03), retrain.Cron("0 3 * * 1")},
 //		Rollout:  retrain.ShadowThenCanary(0.05, 0.25, 1),
+//		Alerts:   []alert.Sender{alert.Slack(url, nil)},
 //	})
 //	mux.Handle("/v2/", loop.Handler()) // predictions, feedback, health
 //	return loop.Run(ctx)               // until ctx is done
 //
-// A Loop moves in steps. A step makes the prediction log durable, compares what
-// was asked lately with the champion's reference profile, moves a rollout on,
-// and starts a retraining when a trigger wants one and the Policy permits it.
-// Run steps by the clock; Step lets a test, a replay or a scheduler do it at the
-// times of its own choice, and then everything the loop decides depends on data,
-// seed and those times alone.
+// # Steps
+//
+// A Loop moves in steps. A step makes the traffic follow the champion's alias,
+// makes the prediction log durable and reads what is new in it, fetches labels,
+// compares what was asked lately with the champion's reference profile, moves a
+// rollout on, and begins a retraining when a trigger wants one and the Policy
+// permits it. Run steps by the clock; Step lets a test, a replay or a scheduler do
+// it at the times of its own choice, and then everything the loop decides depends
+// on data, seed and those times alone. Parts of a step fail on their own: Status
+// and an event tell of them, and the others go on.
 //
 // A retraining goes validate → train → evaluate → compare → register, then
-// shadow → canary → promote or roll back. Each arrow is a durable step of an
-// Engine: a process that is killed goes on where it was. Labels are used only
+// shadow → canary → promote or roll back. The first five are one durable workflow
+// of an Engine, which runs beside the steps: a step begins it, a later one looks at
+// it, and a process that is killed goes on where it was. Labels are used only
 // once they can be known: LabelDelay after their row.
 //
-// Decisions are durable before anything of them shows: a life that follows
-// carries out what was decided and does not judge anew. A person may move the
+// What a step decides is a pure function of facts (decide.go). The decision is
+// stored before anything of it shows, and one runner carries it out
+// (transition.go): a life that follows does not judge anew. A person may move the
 // champion's alias at any time; the loop follows, and gives up a challenger that
 // was compared with another champion.
 //
-// Every part can be replaced by the service's own: Source, Trainer, Gate,
-// Trigger, Store and Engine are interfaces.
+// # Verdicts
+//
+// A verdict passes, fails, or is inconclusive, and says how many rows would
+// tell; package judge has the statistics. Nothing is judged on rows that either
+// model was fitted on, nor within LabelDelay after them. Gates judge on held-out
+// rows. The shadow is judged by non-inferiority on live rows that both answered,
+// in a few looks that share one level. The canary is watched from its first call
+// on, by tests that hold however often one looks: failed calls, slow ones, and
+// labels as they come; harm rolls it back at that step. What could not be judged
+// is not promoted, unless the configuration says GoOn, and then an event says
+// "unjudged".
+//
+// # At the wheel
+//
+// Pause, RollBack, Promote, Retrain and ResetFailures are for people;
+// Config.Mode Recommend leaves every promotion to them. Config.Alerts are told
+// what happened, at least once each.
+//
+// Every part can be replaced by the service's own: Source, LabelSource, Trainer,
+// Gate, Trigger, alert.Sender, Store and Engine are interfaces.
 package retrain
