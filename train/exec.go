@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,6 +58,7 @@ type commandJob struct {
 	Rows          int              `json:"rows"`
 	DataDigest    string           `json:"data_digest"`
 	ProfileWindow int              `json:"profile_window"`
+	Procs         int              `json:"procs"` // how many processors it may use
 }
 
 // Fit runs the command with the job's rows as CSV in the file $MLLOOP_DATA, the
@@ -65,7 +67,12 @@ type commandJob struct {
 // it. Its output is not kept, but for the last 4 KiB, which an error quotes. The
 // command is killed when ctx ends; the files are removed afterwards.
 //
-// Errors: Invalid for a job that is incomplete, and for a command that exits
+// The job says as procs how many processors the command may use (Job.Procs), and
+// OMP_NUM_THREADS, OPENBLAS_NUM_THREADS, MKL_NUM_THREADS, NUMEXPR_NUM_THREADS and
+// GOMAXPROCS are set to that number, which numeric libraries of Python, R and
+// Julia heed. Env can set them otherwise.
+//
+// Errors: Invalid for what Check finds, for a job that is incomplete, and for a command that exits
 // with 0 but leaves no bundle; Unavailable for a command that cannot be started
 // or that fails; those of bundle.OpenDir for a bundle that does not hold
 // together; ctx's error.
@@ -77,7 +84,50 @@ func (c Command) Fit(ctx context.Context, job Job) (*bundle.Bundle, error) {
 	return b, nil
 }
 
+// Check reports everything that is wrong with the command, in one Invalid error,
+// without starting it. Fit does so too.
+func (c Command) Check() error {
+	if err := c.check(); err != nil {
+		return fmt.Errorf("train: exec: %w", err)
+	}
+	return nil
+}
+
+func (c Command) check() error {
+	var problems fault.Problems
+	if c.Name == "" {
+		problems.Addf("Name is empty: name the program to run")
+	}
+	for _, text := range append([]string{c.Name, c.Dir}, c.Args...) {
+		if strings.ContainsRune(text, 0) {
+			problems.Addf("%q in Name, Dir or Args: want no zero byte", text)
+		}
+	}
+	for _, e := range c.Env {
+		if key, _, ok := strings.Cut(e, "="); !ok || key == "" || strings.ContainsRune(e, 0) {
+			problems.Addf("Env has %q, want KEY=value", e)
+		}
+	}
+	return problems.Err()
+}
+
+// threadLimits are the variables by which numeric libraries and Go programs take
+// the number of threads they start.
+var threadLimits = [...]string{"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "GOMAXPROCS"}
+
+// environment is this process's, with the limit on threads, with the command's own.
+func (c Command) environment(procs int) []string {
+	env := os.Environ()
+	for _, name := range threadLimits {
+		env = append(env, name+"="+strconv.Itoa(procs))
+	}
+	return append(env, c.Env...)
+}
+
 func (c Command) fit(ctx context.Context, job Job) (*bundle.Bundle, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
 	if err := job.check(); err != nil {
 		return nil, err
 	}
@@ -94,7 +144,7 @@ func (c Command) fit(ctx context.Context, job Job) (*bundle.Bundle, error) {
 	if err := writeJob(description, job); err != nil {
 		return nil, err
 	}
-	env := []string{EnvData + "=" + data, EnvJob + "=" + description, EnvBundle + "=" + out}
+	env := append(c.environment(job.MaxProcs()), EnvData+"="+data, EnvJob+"="+description, EnvBundle+"="+out)
 	if err := c.run(ctx, env); err != nil {
 		return nil, err
 	}
@@ -109,7 +159,7 @@ func (c Command) run(ctx context.Context, env []string) error {
 	var output tail
 	cmd := exec.CommandContext(ctx, c.Name, c.Args...)
 	cmd.Dir = c.Dir
-	cmd.Env = append(append(os.Environ(), c.Env...), env...)
+	cmd.Env = env
 	cmd.Stdout, cmd.Stderr = &output, &output
 	// A child of the command may hold its output open after it was killed.
 	cmd.WaitDelay = 5 * time.Second
@@ -141,6 +191,7 @@ func writeJob(path string, job Job) error {
 		Format: jobFormat, Columns: job.Data.Schema(), Label: job.Label, Inputs: job.columns(),
 		Features: append(feature.Pipeline{}, job.Features...), Seed: job.Seed, Now: job.Now.UTC(),
 		Rows: job.Data.NumRows(), DataDigest: job.Data.Digest(), ProfileWindow: job.profileWindow(),
+		Procs: job.MaxProcs(),
 	}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write the job: %w", err)

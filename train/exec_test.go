@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,15 @@ func child(mode string) error {
 		return errors.New("the end")
 	case "nothing":
 		return nil
+	case "threads":
+		var job struct{ Procs int }
+		text, err := os.ReadFile(os.Getenv(train.EnvJob))
+		if err != nil {
+			return err
+		}
+		err = json.Unmarshal(text, &job)
+		return errors.Join(err, fmt.Errorf("procs %d, OMP %s, OPENBLAS %s, MKL %s, NUMEXPR %s, Go %d", job.Procs, os.Getenv("OMP_NUM_THREADS"),
+			os.Getenv("OPENBLAS_NUM_THREADS"), os.Getenv("MKL_NUM_THREADS"), os.Getenv("NUMEXPR_NUM_THREADS"), runtime.GOMAXPROCS(0)))
 	case "damaged":
 		if err := childFit(); err != nil {
 			return err
@@ -167,6 +177,39 @@ func TestExecErrors(t *testing.T) {
 	t.Setenv("TMPDIR", "/dev/null/none")
 	_, err = command(t, "fit").Fit(t.Context(), job)
 	require.ErrorIs(t, err, train.ErrUnavailable, "no room for the job's files")
+}
+
+// The command is told how many processors it may use, in the ways that numeric
+// libraries understand.
+func TestExecLimitsThreads(t *testing.T) {
+	t.Setenv("OMP_NUM_THREADS", "64")
+	job := traintest.NewJob(t, 100, 1)
+	job.Procs = 3
+	_, err := command(t, "threads").Fit(t.Context(), job)
+	require.ErrorContains(t, err, "procs 3, OMP 3, OPENBLAS 3, MKL 3, NUMEXPR 3, Go 3")
+	_, err = command(t, "threads", "MKL_NUM_THREADS=2").Fit(t.Context(), job)
+	require.ErrorContains(t, err, "procs 3, OMP 3, OPENBLAS 3, MKL 2,", "the command's own environment goes first")
+	job.Procs = 0
+	_, err = command(t, "threads").Fit(t.Context(), job)
+	quarter := max(1, runtime.GOMAXPROCS(0)/4)
+	require.ErrorContains(t, err, fmt.Sprintf("procs %d, OMP %d, OPENBLAS %[1]d,", quarter, quarter))
+	job.Procs = -1
+	_, err = command(t, "threads").Fit(t.Context(), job)
+	require.ErrorIs(t, err, train.ErrInvalid)
+	require.ErrorContains(t, err, "Procs is -1")
+}
+
+func TestCommandCheck(t *testing.T) {
+	require.NoError(t, train.Command{Name: "python", Env: []string{"A=", "B=c=d"}}.Check())
+	bad := train.Command{Args: []string{"a\x00b"}, Env: []string{"A", "=b"}}
+	err := bad.Check()
+	require.ErrorIs(t, err, train.ErrInvalid)
+	for _, want := range []string{"train: exec: Name is empty", `"a\x00b" in Name, Dir or Args`, `Env has "A"`, `Env has "=b"`} {
+		require.ErrorContains(t, err, want)
+	}
+	_, err = bad.Fit(t.Context(), traintest.NewJob(t, 100, 1))
+	require.ErrorIs(t, err, train.ErrInvalid)
+	require.ErrorContains(t, err, "Name is empty")
 }
 
 // TestExecKillsTheCommand ends the context while the command hangs.

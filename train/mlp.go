@@ -15,7 +15,8 @@ import (
 )
 
 // MLP is a Trainer of feed-forward classifiers: dense layers with a softmax at
-// the end, fitted by Adam on mini-batches of the cross-entropy, on one core. It
+// the end, fitted by Adam on mini-batches of the cross-entropy, on the calling
+// goroutine alone, so that it uses one processor whatever Job.Procs permits. It
 // holds out the latest rows, stops when the loss on them no longer falls, and
 // keeps the weights at which it was lowest. Standardize the inputs in the job's
 // feature pipeline: the settings' defaults are for numbers near 1.
@@ -56,8 +57,17 @@ func (m MLP) withDefaults() MLP {
 	return m
 }
 
-// check reports everything that is wrong with the settings. Comparisons are
-// written so that a NaN fails them.
+// Check reports everything that is wrong with the settings, in one Invalid error.
+// Fit does so too; Check needs no data.
+func (m MLP) Check() error {
+	if err := m.withDefaults().check(); err != nil {
+		return fmt.Errorf("train: mlp: %w", err)
+	}
+	return nil
+}
+
+// check is Check with the defaults filled in. Comparisons are written so that a
+// NaN fails them.
 func (m MLP) check() error {
 	var problems fault.Problems
 	for i, width := range m.Hidden {
@@ -93,7 +103,8 @@ func (m MLP) check() error {
 // with its interval under the name and _low and _high.
 //
 // Errors: Invalid for settings out of range, a job that Prepare refuses, and a
-// loss that grows beyond all numbers; ctx's error, noticed between mini-batches.
+// loss that grows beyond all numbers; ctx's error, noticed between mini-batches
+// and between the other parts of the work.
 func (m MLP) Fit(ctx context.Context, job Job) (*bundle.Bundle, error) {
 	b, err := m.withDefaults().fit(ctx, job)
 	if err != nil {
@@ -109,6 +120,9 @@ func (m MLP) fit(ctx context.Context, job Job) (*bundle.Bundle, error) {
 	}
 	data, err := prepare(job, m.Validation)
 	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	m.logParams(job, data)
@@ -130,6 +144,9 @@ func (m MLP) fit(ctx context.Context, job Job) (*bundle.Bundle, error) {
 			return nil, err
 		}
 		result.Features = data.Features
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	result.Metadata = map[string]string{
 		"trainer": "mlp",

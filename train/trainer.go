@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -22,8 +23,9 @@ var (
 // and an evaluation. Equal jobs give equal bundles. Implementations are safe
 // for concurrent use.
 type Trainer interface {
-	// Fit runs one job. It logs to job.Run but does not end it. Errors: Invalid
-	// for a job that cannot be fitted, and ctx's error when ctx ends first.
+	// Fit runs one job. It logs to job.Run but does not end it. It returns soon after
+	// ctx ends, and uses no more than job.MaxProcs processors. Errors: Invalid for a
+	// job that cannot be fitted, and ctx's error when ctx ends first.
 	Fit(ctx context.Context, job Job) (*bundle.Bundle, error)
 }
 
@@ -41,6 +43,19 @@ type Job struct {
 	// compared with the reference profile; drift thresholds are calibrated for it.
 	// 0: an eighth of the rows, at least 5 and at most 336.
 	ProfileWindow int
+
+	// Procs is how many processors the fit may use at once, the math libraries that it
+	// calls included, so that it can run beside traffic. The result does not depend on
+	// it. 0: a quarter of runtime.GOMAXPROCS(0), rounded down, but at least 1.
+	Procs int
+}
+
+// MaxProcs returns Procs, or its default.
+func (j Job) MaxProcs() int {
+	if j.Procs != 0 {
+		return j.Procs
+	}
+	return max(1, runtime.GOMAXPROCS(0)/4)
 }
 
 // columns returns Inputs, or its default.
@@ -70,6 +85,9 @@ func (j Job) check() error {
 	var problems fault.Problems
 	if j.Now.IsZero() {
 		problems.Addf("Now is not set: it is stamped on the bundle")
+	}
+	if j.Procs < 0 {
+		problems.Addf("Procs is %d, want at least 1, or 0 for a quarter of the processors", j.Procs)
 	}
 	if j.Data == nil || j.Data.NumRows() == 0 {
 		problems.Addf("there are no rows")

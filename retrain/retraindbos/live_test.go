@@ -13,7 +13,7 @@ import (
 )
 
 // shortLease makes a living process look often.
-var shortLease = retraindbos.Options{Lease: 250 * time.Millisecond}
+var shortLease = retraindbos.Options{Lease: 500 * time.Millisecond}
 
 // Of two live processes one runs a workflow; the other takes it up when the
 // first is closed, without being launched or asked anew.

@@ -12,6 +12,8 @@ import (
 type sight struct {
 	holder holder    // of its last try
 	since  time.Time // when the holder was first seen so; zero: not yet
+	looks  int       // how often it was seen so again, a tick apart
+	last   time.Time // the latest of them
 	after  time.Time // when to look again, at the earliest
 }
 
@@ -20,7 +22,7 @@ type sight struct {
 func (e *Engine) tend(c dbos.Context) {
 	e.attempt("list what was left unfinished", func() error { return e.findUnfinished(c) })
 	e.takeUp(c)
-	tick := time.NewTicker(max(e.options.Lease/5, time.Millisecond))
+	tick := time.NewTicker(e.tick())
 	defer tick.Stop()
 	for {
 		select {
@@ -33,6 +35,11 @@ func (e *Engine) tend(c dbos.Context) {
 		e.takeUp(c)
 	}
 }
+
+// ticksInLease is how often a Lease is renewed in its time.
+const ticksInLease = 5
+
+func (e *Engine) tick() time.Duration { return max(e.options.Lease/ticksInLease, time.Millisecond) }
 
 // attempt does what is done again at the next tick when it fails.
 func (e *Engine) attempt(what string, fn func() error) {
@@ -141,7 +148,8 @@ func (e *Engine) forget(id string) {
 
 // alive reports whether the process that runs the try lives, as far as can be
 // told: it does until its death is seen, or it has shown no life for a Lease of
-// this process's own time. Clocks are not compared.
+// this process's own time and in five looks, which a machine under load delays as
+// it delays the holder. Clocks are not compared.
 func (e *Engine) alive(t try) bool {
 	h := holderOf(t)
 	if h.gone(e.self(0)) {
@@ -154,10 +162,14 @@ func (e *Engine) alive(t try) bool {
 	}
 	s, now := e.pending[t.id], time.Now()
 	if s.since.IsZero() || s.holder != h {
-		e.pending[t.id] = sight{holder: h, since: now}
+		e.pending[t.id] = sight{holder: h, since: now, last: now}
 		return true
 	}
-	return now.Sub(s.since) < e.options.Lease
+	if now.Sub(s.last) >= e.tick()/2 {
+		s.looks, s.last = s.looks+1, now
+		e.pending[t.id] = s
+	}
+	return now.Sub(s.since) < e.options.Lease || s.looks < ticksInLease
 }
 
 // renew shows that this process lives, and ends the contexts of tries that were

@@ -156,6 +156,27 @@ func checkResume(t *testing.T, next func() retrain.Engine) {
 	require.EqualValues(t, 1, ran.Load(), "a recorded step is not run again")
 }
 
+func checkHeedless(t *testing.T, next func() retrain.Engine) {
+	began := make(chan struct{}, 1)
+	e := next()
+	require.NoError(t, e.Register("w", func(ctx context.Context, steps retrain.Steps, input []byte) ([]byte, error) {
+		if _, err := blocking(began, nil)(ctx, steps, input); err != nil {
+			return []byte("failed, but never mind"), nil
+		}
+		return []byte("done"), nil
+	}))
+	require.NoError(t, e.Launch(t.Context()))
+	require.NoError(t, e.Start(t.Context(), "w", "a/1", nil))
+	requireSignal(t, began)
+	require.NoError(t, e.Close(soon(t)))
+
+	var ran atomic.Int64
+	e = next()
+	require.NoError(t, e.Register("w", counting(&ran)))
+	require.NoError(t, e.Launch(t.Context()))
+	requireOutput(t, e, "a/1", "done")
+}
+
 func checkOtherVersion(t *testing.T, next func() retrain.Engine) {
 	var ran atomic.Int64
 	interrupted(t, next(), &ran)

@@ -36,6 +36,7 @@ type try struct {
 	record  *record
 	engine  *Engine
 	cancel  context.CancelCauseFunc
+	cut     bool // a step was cut off: whatever the workflow makes of that is worthless
 }
 
 // open returns the record of the id, a new one where there is none.
@@ -135,7 +136,7 @@ func (t *try) end(ctx context.Context, output []byte, err error) {
 		return
 	}
 	t.record.try = nil
-	if err == nil || ctx.Err() == nil {
+	if !t.cut && (err == nil || ctx.Err() == nil) {
 		t.record.finish(kept(output, err))
 	}
 }
@@ -152,16 +153,24 @@ func (s steps) Do(ctx context.Context, name string, fn func(ctx context.Context)
 		return r.Output, r.Err
 	}
 	if s.ctx.Err() != nil {
-		return nil, context.Cause(s.ctx)
+		return nil, s.try.cutOff(context.Cause(s.ctx))
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
 	output, err := guarded(func() ([]byte, error) { return fn(ctx) })
 	if err != nil && s.ctx.Err() != nil {
-		return nil, err // cut off: it runs again in the next life
+		return nil, s.try.cutOff(err)
 	}
 	return s.try.keep(name, kept(output, err))
+}
+
+// cutOff notes that a step was cut off, to be run again in the next life.
+func (t *try) cutOff(err error) error {
+	t.records.mu.Lock()
+	defer t.records.mu.Unlock()
+	t.cut = true
+	return err
 }
 
 func (t *try) recorded(name string) (retrain.Result, bool) {

@@ -61,6 +61,7 @@ var engineCases = []struct {
 	{"hung", "a step that ignores its context delays no other call, and Close no longer than its context", checkHung},
 	{"closed", "a closed engine answers nothing but Closed; a waiting call is told", checkClosed},
 	{"resume", "what an earlier life left unfinished goes on at Launch; recorded steps are not run again", checkResume},
+	{"heedless", "a workflow that goes on after a step was cut off is resumed all the same", checkHeedless},
 	{"other version", "a step that a later version puts in, leaves out or moves does not stop a workflow", checkOtherVersion},
 	{"unregistered", "a workflow whose name is not registered stays unfinished until it is", checkUnregistered},
 	{"started again", "Start on what was left unfinished does not run it twice", checkStartedAgain},

@@ -224,7 +224,7 @@ func TestFitTellsEverythingThatIsWrong(t *testing.T) {
 			`column "s" is text: encode it with OneHot("s"), or leave it out of the inputs; ` +
 				`column "at" is a time: leave it out of the inputs, or name it in Standardize("at")`},
 		{"steps for the wrong kinds", feature.Pipeline{feature.Standardize("s"), feature.OneHot("s", "x", "at")}, data, []string{"s", "x", "at"},
-			`standardize: column "s" is not a number to scale; one_hot: column "x" is float64; make it a String or an Int64 first; ` +
+			`standardize: column "s" is not a number to scale: it is one-hot encoded; one_hot: column "x" is float64; make it a String or an Int64 first; ` +
 				`one_hot: column "at" is time; make it a String or an Int64 first`},
 		{"steps after one_hot", feature.Pipeline{feature.OneHot("s"), feature.Impute()}, data, []string{"s"},
 			`impute: column "s" is one-hot encoded before; put impute first`},
@@ -243,6 +243,26 @@ func TestFitTellsEverythingThatIsWrong(t *testing.T) {
 			require.EqualError(t, err, "feature: fit: "+c.want)
 		})
 	}
+}
+
+// Check tells without data what Fit would tell with any.
+func TestCheck(t *testing.T) {
+	for want, p := range map[string]feature.Pipeline{
+		`one_hot: name its columns; unknown step "hash"`: {feature.OneHot(), {Op: "hash"}},
+		`impute: column "s" is one-hot encoded before; put impute first; standardize: column "s" is not a number to scale: it is one-hot encoded`: {
+			feature.OneHot("s"), feature.Impute(), feature.Standardize("s")},
+		`one_hot: column "s" is one-hot encoded before; put one_hot first`:         {feature.OneHot("s"), feature.OneHot("s")},
+		`impute: column "x" is named twice; standardize: a column's name is empty`: {feature.Impute("x", "x"), feature.Standardize("")},
+	} {
+		err := p.Check()
+		require.ErrorIs(t, err, feature.ErrInvalid)
+		require.EqualError(t, err, "feature: "+want)
+		_, err = p.Fit(read(t, "s,x\na,1\nb,2\n"), []string{"s", "x"})
+		require.ErrorIs(t, err, feature.ErrInvalid)
+		require.ErrorContains(t, err, want)
+	}
+	require.NoError(t, feature.Pipeline(nil).Check())
+	require.NoError(t, feature.Pipeline{feature.Impute(), feature.Standardize(), feature.OneHot("s", "t"), feature.Standardize("x")}.Check())
 }
 
 func TestFitRefusesTooManyCategories(t *testing.T) {

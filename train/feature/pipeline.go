@@ -84,6 +84,50 @@ func (p Pipeline) Fit(t *frame.Table, inputs []string) (*Fitted, error) {
 	return f, nil
 }
 
+// Check reports what is wrong with the pipeline whatever the data, in one Invalid
+// error: an unknown operation, a OneHot without columns, a column that is empty,
+// named twice in a step or one-hot encoded twice, a step for a column that was
+// one-hot encoded before, and a Standardize that names a one-hot encoded column.
+// Fit does so too; Check needs no data.
+func (p Pipeline) Check() error {
+	var problems fault.Problems
+	p.checkSteps(&problems)
+	if err := problems.Err(); err != nil {
+		return fault.Errorf(fault.Invalid, "feature: %w", err)
+	}
+	return nil
+}
+
+func (p Pipeline) checkSteps(problems *fault.Problems) {
+	var encoded []string // one-hot, by the steps before
+	for _, s := range p {
+		columns := s.Columns
+		switch {
+		case s.Op != OpImpute && s.Op != OpStandardize && s.Op != OpOneHot:
+			problems.Addf("unknown step %q", s.Op)
+		case s.Op == OpOneHot && len(columns) == 0:
+			problems.Addf("one_hot: name its columns")
+		case s.Op == OpImpute && len(columns) == 0:
+			columns = slices.Clone(encoded)
+		}
+		for i, name := range columns {
+			switch {
+			case name == "":
+				problems.Addf("%s: a column's name is empty", s.Op)
+			case slices.Contains(columns[:i], name):
+				problems.Addf("%s: column %q is named twice", s.Op, name)
+			case s.Op == OpStandardize && p.oneHot(name):
+				problems.Addf("standardize: column %q is not a number to scale: it is one-hot encoded", name)
+			case slices.Contains(encoded, name):
+				problems.Addf("%s: column %q is one-hot encoded before; put %s first", s.Op, name, s.Op)
+			}
+			if s.Op == OpOneHot && !slices.Contains(encoded, name) {
+				encoded = append(encoded, name)
+			}
+		}
+	}
+}
+
 // check returns the inputs' fields, or every problem that shows without looking at a value.
 func (p Pipeline) check(t *frame.Table, inputs []string) (frame.Schema, error) {
 	var problems fault.Problems
@@ -109,31 +153,18 @@ func (p Pipeline) check(t *frame.Table, inputs []string) (frame.Schema, error) {
 		}
 		schema = append(schema, t.Schema()[c])
 	}
+	p.checkSteps(&problems)
 	for _, s := range p {
-		s.check(inputs, &problems)
+		for _, name := range s.Columns {
+			if !slices.Contains(inputs, name) {
+				problems.Addf("%s: column %q is not among the inputs", s.Op, name)
+			}
+		}
 	}
 	for _, f := range schema {
 		p.checkColumn(f, &problems)
 	}
 	return schema, problems.Err()
-}
-
-// check notes what is wrong with the step whatever the columns' kinds.
-func (s Step) check(inputs []string, problems *fault.Problems) {
-	switch s.Op {
-	case OpImpute, OpStandardize:
-	case OpOneHot:
-		if len(s.Columns) == 0 {
-			problems.Addf("one_hot: name its columns")
-		}
-	default:
-		problems.Addf("unknown step %q", s.Op)
-	}
-	for _, name := range s.Columns {
-		if !slices.Contains(inputs, name) {
-			problems.Addf("%s: column %q is not among the inputs", s.Op, name)
-		}
-	}
 }
 
 // checkColumn notes steps that the column cannot take, and a column that needs one.
@@ -143,12 +174,9 @@ func (p Pipeline) checkColumn(f frame.Field, problems *fault.Problems) {
 		if !s.appliesTo(p, f) {
 			continue
 		}
-		if encoded {
-			problems.Addf("%s: column %q is one-hot encoded before; put %s first", s.Op, f.Name, s.Op)
-		}
 		switch s.Op {
 		case OpStandardize:
-			if f.Kind == frame.String || p.oneHot(f.Name) {
+			if f.Kind == frame.String && !p.oneHot(f.Name) {
 				problems.Addf("standardize: column %q is not a number to scale", f.Name)
 			}
 			handled = true
