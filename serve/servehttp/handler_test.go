@@ -68,14 +68,15 @@ func exchanges() []exchange {
 			`"outputs":[{"name":"label","datatype":"BYTES","shape":[-1]},{"name":"probability","datatype":"FP64","shape":[-1,1]}]}`},
 		{"GET", "/v2/models/a%2Fb%20c/ready", "", 200, `{"name":"a/b c","ready":true}`},
 		{"GET", "/v2/models/a%2Fb%20c/versions/2/ready", "", 200, `{"name":"a/b c","ready":true}`},
-		{"GET", "/v2/models/a%2Fb%20c/versions/3/ready", "", 404, `{"error":"serve: metadata of a/b c: version 3 is not loaded: not found; loaded are [1 2]"}`},
+		{"GET", "/v2/models/a%2Fb%20c/versions/3/ready", "", 404, `{"error":"serve: metadata of a/b c: version 3 does not answer: not found; [1 2] do"}`},
 		{"GET", "/v2/models/a%2Fb%20c/versions/v1", "", 404, `{"error":"version \"v1\" is unknown: versions are numbers from 1"}`},
 		{"POST", "/v2/models/a%2Fb%20c/infer", inferX, 200, `{"model_name":"a/b c","model_version":"1","id":"r1","parameters":{"variant":"primary"},"outputs":[` +
 			`{"name":"label","datatype":"BYTES","shape":[1],"data":["stays"]},{"name":"probability","datatype":"FP64","shape":[1,1],"data":[1]}]}`},
 		{"POST", "/v2/models/a%2Fb%20c/versions/2/infer", `{"id":"r2","outputs":[{"name":"label"}],` + inferX[11:], 200,
 			`{"model_name":"a/b c","model_version":"2","id":"r2","parameters":{"variant":"canary"},"outputs":[{"name":"label","datatype":"BYTES","shape":[1],"data":["goes"]}]}`},
 		{"POST", "/v2/models/a%2Fb%20c/feedback", `{"labels":[{"id":"r1","value":"goes"},{"id":"r2","value":"goes"}]}`, 200, `{"accepted":2}`},
-		{"POST", "/v2/models/a%2Fb%20c/feedback", `{"id":"r1","value":"goes"}`, 200, `{"accepted":1}`},
+		{"POST", "/v2/models/a%2Fb%20c/feedback", `{"id":"r1","value":"goes"}`, 200, `{"accepted":1,"unchanged":1}`},
+		{"POST", "/v2/models/a%2Fb%20c/feedback", `{"id":"r2","index":0,"output":"label","value":"stays"}`, 200, `{"accepted":1,"corrected":1}`},
 
 		{"GET", "/", "", 404, `{"error":"unknown path /: want /v2, /v2/health/live, /v2/health/ready, /v2/models, or /v2/models/{model}[/versions/{version}][/ready|/infer|/feedback]"}`},
 		{"GET", "/v2/models/m/versions/1/feedback", "", 404, ``},
@@ -150,7 +151,8 @@ func TestBadFeedback(t *testing.T) {
 	s := servetest.New(t, "churn", servetest.Constant("stays"), nil)
 	_, err := s.Predict(t.Context(), "churn", serve.Request{ID: "a", Inputs: servetest.X(1)})
 	require.NoError(t, err)
-	require.NoError(t, s.Label(t.Context(), "churn", []serve.LabelInput{{ID: "a", Value: frame.StringValue("goes")}}))
+	_, err = s.Label(t.Context(), "churn", []serve.LabelInput{{ID: "a", Value: frame.StringValue("goes")}})
+	require.NoError(t, err)
 	const form = `the body is not the JSON of labels, {\"labels\":[{\"id\":…,\"value\":…}, …]}: `
 	for _, c := range []struct {
 		body string
@@ -160,12 +162,17 @@ func TestBadFeedback(t *testing.T) {
 		{``, 400, `{"error":"` + form + `EOF"}`},
 		{`{"labels":[]} 1`, 400, `{"error":"` + form + `something follows the object"}`},
 		{`{"labels":[{"id":7}]}`, 400, ``},
-		{`{}`, 400, `{"error":"serve: label churn: label 0 has no id; label 0, of \"\", has no value"}`},
+		{`{}`, 400, `{"error":"serve: label churn: label 0 has no id"}`},
+		{`{"id":"a","index":-1,"value":"goes"}`, 400, `{"error":"serve: label churn: label 0, of \"a\": row -1: want 0 or more"}`},
 		{`{"labels":[],"id":"a"}`, 400, `{"error":"the body has both labels and a label of its own"}`},
 		{`{"labels":[{"id":"a","value":[1]},{"id":"b","value":{}}]}`, 400, `{"error":"label 0, of \"a\": want a number, text or truth value; label 1, of \"b\": want a number, text or truth value"}`},
-		{`{"id":"a","value":1}`, 400, `{"error":"serve: label churn: label 0, of \"a\": \"1\" is int64, the model predicts string"}`},
-		{`{"id":"a","value":"stays"}`, 409, `{"error":"serve: label churn: prediction \"a\" has the label \"goes\": it cannot become \"stays\""}`},
-		{`{"labels":[{"id":"x","value":"stays"},{"id":"a","value":"goes"},{"id":"y","value":"stays"}]}`, 404, `{"error":"serve: label churn: no prediction is logged under \"x\", \"y\": check the ids; the other 1 labels are stored"}`},
+		{`{"id":"a","value":1}`, 400, `{"error":"no label is stored: see refused and unknown for each one's reason","accepted":0,` +
+			`"refused":[{"id":"a","index":0,"reason":"\"1\" is int64, the model predicts string"}]}`},
+		{`{"id":"x","index":2,"value":"stays"}`, 404, `{"error":"no label is stored: see unknown for each one's reason","accepted":0,` +
+			`"unknown":[{"id":"x","index":2,"reason":"no answer is logged under this id and row"}]}`},
+		{`{"labels":[{"id":"x","value":"stays"},{"id":"a","value":"goes"},{"id":"y","value":1}]}`, 200, `{"accepted":1,"unchanged":1,` +
+			`"unknown":[{"id":"x","index":0,"reason":"no answer is logged under this id and row"}],` +
+			`"refused":[{"id":"y","index":0,"reason":"\"1\" is int64, the model predicts string"}]}`},
 	} {
 		code, body, _ := call(t, s, nil, "POST", "/v2/models/churn/feedback", c.body)
 		require.Equal(t, c.code, code, "%s: %s", c.body, body)

@@ -26,6 +26,7 @@ func (h *Handler) infer(w http.ResponseWriter, r *http.Request, t target) error 
 	}
 	resp, err := h.srv.Predict(r.Context(), t.model, serve.Request{
 		ID: q.id, Key: cmp.Or(q.key, r.Header.Get(KeyHeader)), Version: t.version, Inputs: q.inputs, Outputs: q.names,
+		TraceID: traceID(r),
 	})
 	if err != nil {
 		return err

@@ -75,25 +75,20 @@ const (
 	ofTheseRows = `) v CROSS JOIN {p}serve_prediction p ON p.model = ? AND p.id = v.column1 AND p.row_index BETWEEN ? AND ?`
 )
 
-// group gathers the rows of n records, which come model by model as a rule.
+// group gathers the rows of n records, which come model by model and request by
+// request as a rule: an id that comes again later is asked for again.
 func group(n int, at func(i int) rowKey) []rowsOf {
 	var out []rowsOf
-	seen := map[rowKey]bool{}
 	for i := range n {
 		k := at(i)
-		last := len(out) - 1
-		id := rowKey{model: k.model, id: k.id}
-		if last >= 0 && seen[id] && out[last].model == k.model && slices.Contains(out[last].ids, k.id) {
-			out[last].low, out[last].high = min(out[last].low, k.index), max(out[last].high, k.index)
-			continue
+		if len(out) == 0 || out[len(out)-1].model != k.model || len(out[len(out)-1].ids) == maxIDs {
+			out = append(out, rowsOf{model: k.model, ids: make([]string, 0, maxIDs), low: k.index, high: k.index})
 		}
-		if last < 0 || out[last].model != k.model || len(out[last].ids) == maxIDs {
-			out = append(out, rowsOf{model: k.model, low: k.index, high: k.index})
-			last++
+		g := &out[len(out)-1]
+		if last := len(g.ids) - 1; last < 0 || g.ids[last] != k.id {
+			g.ids = append(g.ids, k.id)
 		}
-		seen[id] = true
-		out[last].ids = append(out[last].ids, k.id)
-		out[last].low, out[last].high = min(out[last].low, k.index), max(out[last].high, k.index)
+		g.low, g.high = min(g.low, k.index), max(g.high, k.index)
 	}
 	return out
 }
