@@ -155,7 +155,7 @@ func life(t *testing.T, s *stream, url string, until int, f *fuse) (dead bool) {
 	}
 	c.Triggers = []retrain.Trigger{retrain.OnDecay("accuracy", 0.1), retrain.OnDrift(), retrain.Every(6 * day)}
 	c.Policy.Cooldown = 2 * day
-	c.Rollout.Patience = 1
+	c.Rollout.Patience = 2
 	c.Data = s.recent(9)
 	var now clock
 	c.Now = now.get
@@ -220,7 +220,7 @@ type remains struct {
 	Versions    []registry.Version
 	Audit       []string
 	Alerts      int
-	Answers     []string // by id
+	Answers     []string // of callers, by id
 	Labels      int64
 	Route       serve.Route
 }
@@ -273,6 +273,9 @@ func readAnswers(t *testing.T, stores *retrain.Stores) []string {
 		}
 		for _, p := range page {
 			after = p.Seq
+			if p.Variant == serve.Shadow {
+				continue // what still waited when the stage was decided is lost; the verdicts say what was used
+			}
 			answers = append(answers, fmt.Sprint(p.ID, p.Index, p.Attempt, p.Variant, p.Version, p.Status, p.Time, p.Outputs.Values))
 		}
 	}
@@ -289,7 +292,7 @@ func texts(events []retrain.Event) []string {
 // TestInterruptions ends lives of the loop at random writes and compares what
 // is left in the end with an undisturbed life.
 func TestInterruptions(t *testing.T) {
-	const until = 30 * rowsADay
+	const until = 33 * rowsADay
 	s := newStream(t, until+1, 14*rowsADay)
 	dir := t.TempDir()
 	urlOf := func(name string) string { return "sqlite:" + filepath.Join(dir, name) + "?synchronous=normal" }
@@ -298,11 +301,11 @@ func TestInterruptions(t *testing.T) {
 	require.GreaterOrEqual(t, len(want.Retrainings), 3)
 	require.NotEqual(t, want.Route.Primary, int64(1), texts(want.Events))
 
-	for seed := range uint64(3) {
+	for seed := range uint64(2) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		url, lives := urlOf(fmt.Sprintf("disturbed%d.db", seed)), 0
 		for {
-			f := &fuse{left: rng.IntN(60), before: rng.IntN(2) == 0}
+			f := &fuse{left: rng.IntN(14), before: rng.IntN(2) == 0}
 			dead := life(t, s, url, until, f)
 			if lives++; !dead {
 				break
