@@ -98,3 +98,16 @@ func register(t *testing.T, w *world, b *bundle.Bundle) int64 {
 	require.NoError(t, err)
 	return v.Number
 }
+
+// breakable is a Trainer that fails while it is broken.
+type breakable struct {
+	train.Trainer
+	broken *bool
+}
+
+func (b breakable) Fit(ctx context.Context, job train.Job) (*bundle.Bundle, error) {
+	if *b.broken {
+		return nil, errOutOfMemory
+	}
+	return b.Trainer.Fit(ctx, job)
+}
