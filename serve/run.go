@@ -56,14 +56,15 @@ func (s *Server) runApart(ctx context.Context, quit <-chan struct{}, v *version,
 	var state atomic.Int32
 	done := make(chan outcome, 1)
 	go func() {
-		defer v.release()
 		outputs, err := s.run(ctx, v, b, rows)
 		if state.CompareAndSwap(callRuns, callEnded) {
+			v.release() // first: who waits for the outcome may close the server then
 			done <- outcome{outputs, err}
 			return
 		}
 		v.hung.Add(-1)
 		s.abandoned.Add(-1)
+		v.release()
 	}()
 	select {
 	case o = <-done:

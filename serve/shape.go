@@ -2,6 +2,7 @@ package serve
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -166,7 +167,11 @@ func checkInput(t frame.Tensor, spec bundle.TensorSpec, n int, problems *fault.P
 		return n
 	}
 	if !fits(t.Shape, spec.Shape) {
-		problems.Addf("input %q has shape %v, want %v", t.Name, t.Shape, spec.Shape)
+		if i := slices.IndexFunc(t.Shape, func(d int64) bool { return d < 0 }); i >= 0 {
+			problems.Addf("input %q has shape %v: dimension %d is %d, want the number of elements that are sent", t.Name, t.Shape, i, t.Shape[i])
+		} else {
+			problems.Addf("input %q has shape %v, want %v", t.Name, t.Shape, spec.Shape)
+		}
 		return n
 	}
 	if err, unreadable := t.Data.(error); unreadable {
