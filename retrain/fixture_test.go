@@ -40,7 +40,7 @@ var streamStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func at(row int) time.Time { return streamStart.Add(time.Duration(row) * time.Hour) }
 
-func newStream(t *testing.T, rows, flip int) *stream {
+func newStream(t testing.TB, rows, flip int) *stream {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(7, 7))
 	schema := frame.Schema{

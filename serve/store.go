@@ -176,7 +176,8 @@ type Store interface {
 	// failure. A Shadow row belongs to the latest attempt with its Digest, and is
 	// passed over when that has one or there is none, as after an erasure. The
 	// same record stored twice (equal Time, Variant, Status and Digest) is one.
-	// The store keeps nothing that it is handed.
+	// The store keeps nothing that it is handed. Errors: Invalid for values that do
+	// not fit their schema, an unknown Variant or Status.
 	AppendPredictions(ctx context.Context, ps []Prediction) error
 	// AppendLabels stores labels whose rows have an answer, all or none, and
 	// returns the others, as they came. It sets the Seq and Replaces of those that
