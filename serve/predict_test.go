@@ -163,7 +163,7 @@ func refusedRequests() []refusedRequest {
 		{"scalar", "sums", with(func(in []frame.Tensor) []frame.Tensor {
 			in[1] = frame.Tensor{Name: "price", Datatype: frame.FP64, Data: []float64{1}}
 			return in
-		}), serve.ErrInvalid, `serve: predict sums: input "price" has shape [], want [-1]` + takes},
+		}), serve.ErrInvalid, `serve: predict sums: input "price" has shape [], want [-1]: it has 0 dimensions, not 1` + takes},
 		{"no rows", "sums", serve.Request{Inputs: []frame.Tensor{
 			{Name: "price", Datatype: frame.FP64, Shape: []int64{0}, Data: []float64{}},
 			{Name: "sizes", Datatype: frame.INT32, Shape: []int64{0, 2}, Data: []int32{}},
