@@ -42,7 +42,7 @@ func drawSettings(rng *rand.Rand) chaosSettings {
 	}
 	c := &s.config
 	c.LabelDelay = oneOf(rng, 2*time.Hour, 12*time.Hour, 24*time.Hour, 72*time.Hour)
-	c.Interval = oneOf(rng, 30*time.Minute, time.Hour)
+	c.Interval = oneOf(rng, time.Hour, 2*time.Hour)
 	c.Holdout = oneOf(rng, 0, 2*24*time.Hour, 4*24*time.Hour)
 	c.Gates = oneOf(rng,
 		[]retrain.Gate{retrain.NonInferior("log_loss", 0.02), retrain.SmokeTest()},
