@@ -119,6 +119,7 @@ func (l *Loop) begin(ctx context.Context, now time.Time, champion int64, causes 
 	m.Ledger.begin(now, r)
 	m.Ledger.answer(now, causes, l.worst())
 	m.Manual = nil
+	m.wait("begin", "")
 	for topic := range m.Told {
 		if strings.HasPrefix(topic, "suppressed") || strings.HasPrefix(topic, "waiting") {
 			m.forget(topic)

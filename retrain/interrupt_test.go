@@ -152,8 +152,8 @@ func life(t *testing.T, s *stream, url string, until int, f *fuse) (dead bool) {
 		Registry: fusedRegistry{stores.Registry, f}, Serve: fusedServe{stores.Serve, f},
 		Drift: fusedDrift{stores.Drift, f}, Retrain: fusedRetrain{stores.Retrain, f},
 	}
-	c.Triggers = []retrain.Trigger{retrain.OnDecay("accuracy", 0.1), retrain.OnDrift(), retrain.Every(6 * 24 * time.Hour)}
-	c.Policy.Cooldown = 2 * 24 * time.Hour
+	c.Triggers = []retrain.Trigger{retrain.OnDecay("accuracy", 0.1), retrain.OnDrift(), retrain.Every(6 * day)}
+	c.Policy.Cooldown = 2 * day
 	c.Data = s.recent(9)
 	var now clock
 	c.Now = now.get

@@ -21,7 +21,7 @@ import (
 func firstFitOn(t *testing.T, rows func() (*frame.Table, error)) (*frame.Table, error) {
 	t.Helper()
 	var seen *frame.Table
-	w := newWorld(t, newStream(t, 1, 1<<30), func(c *retrain.Config) {
+	w := newWorld(t, newStream(t, 1, never), func(c *retrain.Config) {
 		inner := c.Trainer
 		c.Data = retrain.SourceFunc(func(context.Context, time.Time) (*frame.Table, error) { return rows() })
 		c.Trainer = trainerFunc(func(ctx context.Context, job train.Job) (*bundle.Bundle, error) {
@@ -35,7 +35,7 @@ func firstFitOn(t *testing.T, rows func() (*frame.Table, error)) (*frame.Table, 
 // TestSourceOrder gives the rows in disorder, some twice, some of the days to
 // come, some without a label: the fit is that of the orderly rows.
 func TestSourceOrder(t *testing.T) {
-	s := newStream(t, 40*rowsADay, 1<<30)
+	s := newStream(t, 40*rowsADay, never)
 	known, err := s.table.Slice(0, 19*rowsADay).Select("x", "z", "y")
 	require.NoError(t, err)
 	seen, err := firstFitOn(t, func() (*frame.Table, error) { return s.table, nil })
@@ -62,7 +62,7 @@ func TestSourceOrder(t *testing.T) {
 }
 
 func TestSourceErrors(t *testing.T) {
-	s := newStream(t, 40*rowsADay, 1<<30)
+	s := newStream(t, 40*rowsADay, never)
 	with := func(name string, kind frame.Kind, value func(i int) frame.Value) func() (*frame.Table, error) {
 		return func() (*frame.Table, error) {
 			values := make([]frame.Value, s.table.NumRows())
@@ -131,7 +131,7 @@ func (g spyGate) Judge(_ context.Context, c retrain.Candidate) (retrain.Verdict,
 // TestNoLabelBeforeItArrives gives the loop the whole future in every fit: the
 // trainer and the gates see only rows whose label has come.
 func TestNoLabelBeforeItArrives(t *testing.T) {
-	s := newStream(t, 60*rowsADay, 1<<30)
+	s := newStream(t, 60*rowsADay, never)
 	hours := make([]frame.Value, s.table.NumRows())
 	for i := range hours {
 		hours[i] = frame.FloatValue(float64(i))
@@ -145,7 +145,7 @@ func TestNoLabelBeforeItArrives(t *testing.T) {
 		inner := c.Trainer
 		c.Data = retrain.SourceFunc(func(context.Context, time.Time) (*frame.Table, error) { return withHour, nil })
 		c.Gates = []retrain.Gate{spyGate{&sees, now}}
-		c.Triggers = []retrain.Trigger{retrain.Every(3 * 24 * time.Hour)}
+		c.Triggers = []retrain.Trigger{retrain.Every(3 * day)}
 		c.Trainer = trainerFunc(func(ctx context.Context, job train.Job) (*bundle.Bundle, error) {
 			sees.saw("trainer", job.Data, now())
 			rest, err := job.Data.Drop("hour")

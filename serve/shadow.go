@@ -62,7 +62,7 @@ type shadowJob struct {
 	bytes   int64
 	rev     int64
 	logged  []frame.Row // as the answer's version read them: what is logged if the shadow cannot read its own
-	digests []uint64    // of logged
+	digests []uint64    // of logged: what names the attempt
 	inputs  []frame.Tensor
 	rows    []frame.Row
 }
@@ -96,7 +96,7 @@ func (s *Server) eachShadow(fn func(q *shadowQueue) error) error {
 func (q *shadowQueue) offer(g *grip, req *Request, a *answer) {
 	v := g.shadow
 	g.shadow = nil
-	job := shadowJob{version: v, req: *req, rev: a.rev, digests: a.digests}
+	job := shadowJob{version: v, req: *req, rev: a.rev}
 	job.req.Inputs, job.req.Outputs = nil, nil
 	// A predictor of rows shares those that were made for the log; others need the caller's tensors.
 	share := v.shape.rows != nil && len(a.rows) > 0 && v.shape.columns.Equal(a.rows[0].Schema)
@@ -113,7 +113,10 @@ func (q *shadowQueue) offer(g *grip, req *Request, a *answer) {
 		job.inputs = cloneTensors(req.Inputs, n, a.n)
 	}
 	if len(a.rows) > 0 {
-		job.logged = a.rows[:n]
+		job.logged, job.digests = a.rows[:n], make([]uint64, n)
+		for i, row := range job.logged {
+			job.digests[i] = Digest(row)
+		}
 	}
 	q.put(job)
 }
@@ -218,7 +221,7 @@ func (q *shadowQueue) ask(job shadowJob) Status {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Shadow.Timeout)
 	defer cancel()
-	a := answer{version: v, n: job.n, rows: job.rows, digests: job.digests[:min(job.n, len(job.digests))]}
+	a := answer{version: v, n: job.n, rows: job.rows, digests: job.digests}
 	at, began := s.opts.Now(), time.Now()
 	b, err := batch{n: job.n}, error(nil)
 	if job.rows == nil {
@@ -241,9 +244,6 @@ func (q *shadowQueue) ask(job shadowJob) Status {
 	}
 	if a.rows == nil {
 		a.rows = job.logged
-	}
-	if len(a.digests) == 0 {
-		a.digests = nil
 	}
 	if a.err != nil && s.shadowFailed.Add(1) == 1 {
 		s.opts.Logger.Warn("serve: the shadow cannot answer", "model", q.model.name, "version", v.number, "error", a.err)
