@@ -25,18 +25,14 @@ const (
 // causes asks a person's request and the triggers. One that fails is told of
 // and wants nothing.
 func (l *Loop) causes(ctx context.Context, now time.Time, champion int64) []Cause {
-	s := Situation{Now: now, LastStart: l.memory.Ledger.LastStart, Alerts: l.firing()}
-	if w := l.watcher; w != nil && w.checkpoint.Version == champion {
-		s.Live, s.Baseline = w.live(), w.origin.Metrics
-	}
+	s := l.situation(now, champion)
 	var causes []Cause
 	if m := l.memory.Manual; m != nil {
 		causes = append(causes, Cause{Trigger: triggerManual, Detail: m.Reason})
 	}
 	for i, t := range l.config.Triggers {
 		cause, err := wanted(t, s)
-		name := fmt.Sprintf("Triggers[%d]", i)
-		if note := l.noteFailure(ctx, now, name, err); note != nil {
+		if note := l.noteFailure(ctx, now, triggerPart(i), err); note != nil {
 			l.config.Logger.ErrorContext(ctx, "a trigger's failure cannot be stored", "model", l.config.Model, "error", note)
 		}
 		if err == nil && cause != nil {
@@ -44,6 +40,18 @@ func (l *Loop) causes(ctx context.Context, now time.Time, champion int64) []Caus
 		}
 	}
 	return causes
+}
+
+// triggerPart names a trigger in events, Status and Metrics.
+func triggerPart(i int) string { return fmt.Sprintf("Triggers[%d]", i) }
+
+// situation is what the triggers look at.
+func (l *Loop) situation(now time.Time, champion int64) Situation {
+	s := Situation{Now: now, LastStart: l.memory.Ledger.LastStart, Alerts: l.firing()}
+	if w := l.watcher; w != nil && w.checkpoint.Version == champion {
+		s.Live, s.Baseline = w.live(), w.origin.Metrics
+	}
+	return s
 }
 
 // wanted asks one trigger.

@@ -29,11 +29,18 @@ type fuse struct {
 	before bool
 	dead   bool
 	kill   context.CancelFunc
+	down   int // the stores that take no writes, as bits
+	writes int // so far
 }
 
 // write does one write, unless the life has ended.
-func (f *fuse) write(ctx context.Context, do func() error) error {
+func (f *fuse) write(ctx context.Context, store int, do func() error) error {
 	f.mu.Lock()
+	f.writes++
+	if !f.dead && (f.down&store != 0 || f.down&downNowAndThen != 0 && f.writes%7 == 0) {
+		f.mu.Unlock()
+		return fault.Errorf(fault.Unavailable, "the store takes no writes")
+	}
 	dies := f.left == 0 && !f.dead
 	f.left--
 	if f.dead || (dies && f.before) {
@@ -81,15 +88,15 @@ type fusedRetrain struct {
 }
 
 func (s fusedRetrain) PutRetraining(ctx context.Context, r retrain.Retraining) error {
-	return s.f.write(ctx, func() error { return s.Store.PutRetraining(ctx, r) })
+	return s.f.write(ctx, downRetrain, func() error { return s.Store.PutRetraining(ctx, r) })
 }
 
 func (s fusedRetrain) AppendEvent(ctx context.Context, e retrain.Event) error {
-	return s.f.write(ctx, func() error { return s.Store.AppendEvent(ctx, e) })
+	return s.f.write(ctx, downRetrain, func() error { return s.Store.AppendEvent(ctx, e) })
 }
 
 func (s fusedRetrain) PutState(ctx context.Context, st retrain.State) error {
-	return s.f.write(ctx, func() error { return s.Store.PutState(ctx, st) })
+	return s.f.write(ctx, downRetrain, func() error { return s.Store.PutState(ctx, st) })
 }
 
 type fusedServe struct {
@@ -98,11 +105,11 @@ type fusedServe struct {
 }
 
 func (s fusedServe) AppendPredictions(ctx context.Context, ps []serve.Prediction) error {
-	return s.f.write(ctx, func() error { return s.Store.AppendPredictions(ctx, ps) })
+	return s.f.write(ctx, downServe, func() error { return s.Store.AppendPredictions(ctx, ps) })
 }
 
 func (s fusedServe) PutRoute(ctx context.Context, r serve.Route) error {
-	return s.f.write(ctx, func() error { return s.Store.PutRoute(ctx, r) })
+	return s.f.write(ctx, downServe, func() error { return s.Store.PutRoute(ctx, r) })
 }
 
 type fusedRegistry struct {
@@ -111,16 +118,16 @@ type fusedRegistry struct {
 }
 
 func (s fusedRegistry) CreateVersion(ctx context.Context, v registry.Version, e registry.Event) (stored registry.Version, err error) {
-	err = s.f.write(ctx, func() error { stored, err = s.Store.CreateVersion(ctx, v, e); return err })
+	err = s.f.write(ctx, downRegistry, func() error { stored, err = s.Store.CreateVersion(ctx, v, e); return err })
 	return stored, err
 }
 
 func (s fusedRegistry) SetState(ctx context.Context, model string, number int64, from, to registry.State, e registry.Event) error {
-	return s.f.write(ctx, func() error { return s.Store.SetState(ctx, model, number, from, to, e) })
+	return s.f.write(ctx, downRegistry, func() error { return s.Store.SetState(ctx, model, number, from, to, e) })
 }
 
 func (s fusedRegistry) SetAlias(ctx context.Context, model, alias string, from, to int64, at time.Time, e registry.Event) error {
-	return s.f.write(ctx, func() error { return s.Store.SetAlias(ctx, model, alias, from, to, at, e) })
+	return s.f.write(ctx, downRegistry, func() error { return s.Store.SetAlias(ctx, model, alias, from, to, at, e) })
 }
 
 type fusedDrift struct {
@@ -129,7 +136,7 @@ type fusedDrift struct {
 }
 
 func (s fusedDrift) Save(ctx context.Context, c drift.Checkpoint, changed []drift.Alert) error {
-	return s.f.write(ctx, func() error { return s.Store.Save(ctx, c, changed) })
+	return s.f.write(ctx, downDrift, func() error { return s.Store.Save(ctx, c, changed) })
 }
 
 // clock tells the replay's time.

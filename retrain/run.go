@@ -98,7 +98,8 @@ func (l *Loop) Settle(ctx context.Context) error {
 
 // FitFirst fits the first champion on the history, whose labels are all known,
 // and serves it; it returns when that is done. When there is a champion it does
-// nothing. Without it, the loop fits its first champion on what Data yields.
+// nothing. A nil history stands for what Data yields by now, as the loop takes it
+// without a FitFirst, at its first steps.
 // When a FitFirst was cut off, call it again in the next life: the history is
 // not stored. Errors: the fit's own.
 func (l *Loop) FitFirst(ctx context.Context, now time.Time, history *frame.Table) error {

@@ -147,7 +147,11 @@ func refusedRequests() []refusedRequest {
 			in[1].Datatype = frame.FP32
 			in[2].Shape = []int64{2, 3}
 			return append(in, in[1])
-		}), serve.ErrInvalid, `serve: predict sums: input "plam" is unknown; input "price" is given twice; input "plan" is missing; input "price" is FP32, want FP64; input "sizes" has shape [2 3], want [-1 2]` + takes},
+		}), serve.ErrInvalid, `serve: predict sums: input "plam" is unknown; input "price" is given twice; input "plan" is missing; input "price" is FP32, want FP64; input "sizes" has shape [2 3], want [-1 2]: dimension 1 is 3, not 2` + takes},
+		{"negative shape", "sums", with(func(in []frame.Tensor) []frame.Tensor {
+			in[1].Shape = []int64{-1}
+			return in
+		}), serve.ErrInvalid, `serve: predict sums: input "price" has shape [-1], want [-1]: dimension 0 is -1: say how many there are` + takes},
 		{"rows differ", "sums", with(func(in []frame.Tensor) []frame.Tensor {
 			in[0] = frame.Tensor{Name: "plan", Datatype: frame.BYTES, Shape: []int64{1}, Data: []string{"a"}}
 			return in
@@ -159,7 +163,7 @@ func refusedRequests() []refusedRequest {
 		{"scalar", "sums", with(func(in []frame.Tensor) []frame.Tensor {
 			in[1] = frame.Tensor{Name: "price", Datatype: frame.FP64, Data: []float64{1}}
 			return in
-		}), serve.ErrInvalid, `serve: predict sums: input "price" has shape [], want [-1]` + takes},
+		}), serve.ErrInvalid, `serve: predict sums: input "price" has shape [], want [-1]: it has 0 dimensions, not 1` + takes},
 		{"no rows", "sums", serve.Request{Inputs: []frame.Tensor{
 			{Name: "price", Datatype: frame.FP64, Shape: []int64{0}, Data: []float64{}},
 			{Name: "sizes", Datatype: frame.INT32, Shape: []int64{0, 2}, Data: []int32{}},

@@ -196,7 +196,8 @@ type Store interface {
 	Counts(ctx context.Context, model string) (Counts, error)
 	// Erase deletes every prediction whose Key or ID is among the subjects, and all
 	// labels of those rows, and returns how many predictions those were. Cursors
-	// stay valid: a Seq is never given again.
+	// stay valid: a Seq is never given again. Flush the server before, so that
+	// nothing of them waits to be stored.
 	Erase(ctx context.Context, model string, subjects []string) (int64, error)
 	// Trim deletes the predictions with the earliest Times, and labels of rows that
 	// have none left, and returns how many predictions those were.

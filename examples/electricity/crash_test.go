@@ -133,7 +133,7 @@ func stored(t *testing.T, dir string) contents {
 	for _, v := range versions {
 		c.versions = append(c.versions, fmt.Sprint(v.Number, v.Digest, v.State, v.Key))
 	}
-	events, err := stores.Retrain.Events(ctx, model, 0)
+	events, err := stores.Retrain.Events(ctx, retrain.EventQuery{Model: model})
 	require.NoError(t, err)
 	for _, e := range events {
 		c.events = append(c.events, fmt.Sprint(e.Time, e.Kind, e.Text))
@@ -156,7 +156,7 @@ func (c *contents) readLog(t *testing.T, log serve.Store) {
 			break
 		}
 		for _, p := range page {
-			c.predictions = append(c.predictions, fmt.Sprint(p.ID, p.Version, p.Variant, p.Output.Text(), p.Scores, p.Time))
+			c.predictions = append(c.predictions, fmt.Sprint(p.ID, p.Version, p.Variant, p.Label().Text(), p.Scores(), p.Time))
 			after = p.Seq
 		}
 	}
@@ -167,8 +167,8 @@ func (c *contents) readLog(t *testing.T, log serve.Store) {
 			break
 		}
 		for _, l := range page {
-			c.labels = append(c.labels, fmt.Sprint(l.ID, l.Variant, l.Label.Value.Text(), l.Label.Time))
-			after = l.Label.Seq
+			c.labels = append(c.labels, fmt.Sprint(l.ID, l.Variant, l.Truth.Value.Text(), l.Truth.Time))
+			after = l.Truth.Seq
 		}
 	}
 }

@@ -108,17 +108,17 @@ func (f *figures) count(ctx context.Context, loop *retrain.Loop, stores *retrain
 			f.Rollbacks++
 		}
 	}
-	alerts, err := stores.Drift.Alerts(ctx, model, false)
+	alerts, err := stores.Drift.Alerts(ctx, drift.AlertQuery{Model: model})
 	if err != nil {
 		return err
 	}
 	f.Alerts, f.FirstWideningAlertRows = len(alerts), -1
-	for i := len(alerts) - 1; i >= 0; i-- { // to the first
-		rows := int(alerts[i].FiredAt.Sub(rowTime(widening)) / halfHour)
+	for _, a := range alerts {
+		rows := int(a.FiredAt.Sub(rowTime(widening)) / halfHour)
 		if rows < 0 {
 			f.AlertsBeforeWidening++
 		}
-		if namesWidening(alerts[i]) {
+		if first := f.FirstWideningAlertRows; namesWidening(a) && (first < 0 || rows < first) {
 			f.FirstWideningAlertRows = rows
 		}
 	}

@@ -23,6 +23,8 @@ type options struct {
 	seed uint64
 	rows int
 	json bool
+
+	change func(*retrain.Config) // what a test tries instead; nil: nothing
 }
 
 func main() {
@@ -106,7 +108,11 @@ func replayAll(ctx context.Context, o options, m *market, stderr io.Writer) (fig
 	baselines := startBaselines(ctx, m, o.seed, end)
 	var now clock
 	now.set(rowTime(m.history))
-	loop, err := retrain.New(configure(m, stores, &now, o.seed))
+	config := configure(m, stores, &now, o.seed)
+	if o.change != nil {
+		o.change(&config)
+	}
+	loop, err := retrain.New(config)
 	if err != nil {
 		return figures{}, err
 	}
@@ -121,7 +127,7 @@ func replayAll(ctx context.Context, o options, m *market, stderr io.Writer) (fig
 }
 
 func replayLoop(ctx context.Context, m *market, loop *retrain.Loop, stores *retrain.Stores, now *clock, end int, p *progress) error {
-	if err := loop.Bootstrap(ctx, rowTime(m.history), m.table.Slice(0, m.history)); err != nil {
+	if err := loop.FitFirst(ctx, rowTime(m.history), m.table.Slice(0, m.history)); err != nil {
 		return err
 	}
 	url, stop, err := listen(ctx, loop.Handler())

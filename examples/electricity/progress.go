@@ -106,11 +106,13 @@ func (w *watcher) update(ctx context.Context, row int) error {
 }
 
 // readPredictions compares the new answers with the truth. One row must have
-// one answer, in the order of rows: anything else is an error.
+// one answer, in the order of rows: anything else is an error. A canary's failed
+// attempt is no answer; the primary's beside it is.
 func (w *watcher) readPredictions(ctx context.Context) error {
 	for {
 		page, err := w.log.Predictions(ctx, serve.PredictionQuery{
 			Model: model, After: w.predictionSeq, Variants: []serve.Variant{serve.Primary, serve.Canary},
+			Statuses: []serve.Status{frame.Answered, frame.Fallback},
 		})
 		if err != nil || len(page) == 0 {
 			return err
@@ -119,7 +121,7 @@ func (w *watcher) readPredictions(ctx context.Context) error {
 			if want := requestID(w.market.history + len(w.hits)); p.ID != want {
 				return fmt.Errorf("the prediction log has %s where %s should be", p.ID, want)
 			}
-			hit := p.Output == frame.IntValue(w.market.labels[w.market.history+len(w.hits)].Int())
+			hit := p.Label() == frame.IntValue(w.market.labels[w.market.history+len(w.hits)].Int())
 			if w.hits = append(w.hits, hit); hit {
 				w.right++
 			}

@@ -47,7 +47,7 @@ func listen(ctx context.Context, handler http.Handler) (url string, stop func() 
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- servehttp.Serve(ctx, l, handler) }()
+	go func() { ended <- servehttp.Serve(ctx, l, handler, nil) }()
 	stop = func() error {
 		cancel()
 		return <-ended
@@ -67,7 +67,7 @@ func (r *replay) resume(ctx context.Context, log serve.Store) error {
 }
 
 // run replays the remaining rows, and steps the loop at every midnight of the
-// stream. onStep is called after each step with the row that comes next.
+// stream, and a second before it. onStep is called after each step with the row that comes next.
 func (r *replay) run(ctx context.Context, onStep func(row int) error) error {
 	if r.row > r.market.history { // an earlier life may have ended between a row and the label that came with it
 		r.clock.set(rowTime(r.row - 1))
@@ -77,7 +77,7 @@ func (r *replay) run(ctx context.Context, onStep func(row int) error) error {
 	}
 	for r.row < r.end {
 		if r.row%rowsPerDay == 0 {
-			if err := r.step(ctx, onStep); err != nil {
+			if err := r.steps(ctx, onStep); err != nil {
 				return err
 			}
 		}
@@ -90,12 +90,23 @@ func (r *replay) run(ctx context.Context, onStep func(row int) error) error {
 			return err
 		}
 	}
-	return r.step(ctx, onStep)
+	return r.steps(ctx, onStep)
 }
 
-func (r *replay) step(ctx context.Context, onStep func(row int) error) error {
-	if err := r.loop.Step(ctx, rowTime(r.row)); err != nil {
-		return err
+// steps makes the two steps between one row and the next. A step does not wait
+// for a fit: the one of the day's last second begins it, and that of midnight sees
+// it, so that what the loop decides then holds for the new day's first row. What is
+// under way beside the steps, a shadow's answers too, is waited for: nothing that
+// is decided depends on how fast this machine is.
+func (r *replay) steps(ctx context.Context, onStep func(row int) error) error {
+	midnight := rowTime(r.row)
+	for _, now := range []time.Time{midnight.Add(-time.Second), midnight} {
+		if err := r.loop.Settle(ctx); err != nil {
+			return err
+		}
+		if err := r.loop.Step(ctx, now); err != nil {
+			return err
+		}
 	}
 	return onStep(r.row)
 }

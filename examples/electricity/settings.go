@@ -35,10 +35,14 @@ func configure(m *market, stores *retrain.Stores, c *clock, seed uint64) retrain
 		Time: timeColumn, Label: labelColumn, LabelDelay: labelDelay * halfHour, Inputs: inputs,
 		Features: features(), Trainer: trainer(),
 		Holdout:  3 * day,
-		Gates:    []retrain.Gate{retrain.SmokeTest(), retrain.NotWorse("accuracy", 0.15)},
+		Gates:    []retrain.Gate{retrain.SmokeTest(), retrain.NoHarm("accuracy", 0.15)},
 		Triggers: []retrain.Trigger{retrain.OnDrift(), retrain.OnDecay("accuracy", 0.10), retrain.Every(28 * day)},
 		Policy:   retrain.Policy{Cooldown: 14 * day, Per: 29 * day},
-		Rollout:  retrain.Rollout{Shadow: day, Margin: 0.23, Shares: []float64{0.25}, Bake: day, Harm: 0.23},
+		Rollout: retrain.Rollout{
+			Shadow: day, ShadowRate: -1, Margin: 0.5, MinLabels: 30, Weights: []float64{0.5}, Bake: day, RollbackMargin: 0.5,
+			Patience: 1.5, Inconclusive: retrain.GoOn,
+		},
+		Inconclusive: retrain.GoOn,
 		Drift:    &drift.Options{Window: monitorRows},
 		Seed:     seed, Now: c.now,
 	}
