@@ -143,6 +143,13 @@ func (l *Loop) prepareRollout(ctx context.Context) error {
 		return nil
 	}
 	r := a.Retraining
+	// A clock that was set back has taken the beginnings back with it.
+	if w.shadow != nil && r.StageSince.Before(w.shadow.since) {
+		w.shadow.since = r.StageSince
+	}
+	if w.canary != nil && a.RolloutSince.Before(w.canary.Since) {
+		w.canary.Since = a.RolloutSince
+	}
 	switch {
 	case r.Stage == Shadowing && (w.shadow == nil || w.shadow.retraining != r.ID):
 		return l.newShadowWatch(ctx, a)
