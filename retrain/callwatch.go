@@ -98,3 +98,15 @@ func harmOf(gate string, watches []judge.Watch) *Verdict {
 	}
 	return nil
 }
+
+// suspicion says which comparison is on the wrong side of its margin, though
+// that is not shown yet; "" for none. What is under suspicion does not pass: harm
+// is looked for at every step, and a pass is for good.
+func (c *callWatch) suspicion() string {
+	for _, w := range c.watches() {
+		if w.Outcome != Pass && w.Diff > w.Margin {
+			return w.Reason
+		}
+	}
+	return ""
+}

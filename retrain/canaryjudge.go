@@ -37,6 +37,8 @@ func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, 
 		verdict.Reason += fmt.Sprintf(": %d labels are wanted (Rollout.Inconclusive: %s)", l.minLabels(), rollout.Inconclusive)
 	case c.Answered < leastCalls:
 		verdict.Reason += fmt.Sprintf(": %d answers are wanted", leastCalls)
+	case c.suspicion() != "":
+		verdict.Reason += ": " + c.suspicion()
 	case c.Losses != nil && (shadowPassed(r) || c.Losses.Judge().Outcome == Pass):
 		verdict.Outcome = Pass
 	default:

@@ -19,7 +19,7 @@ type ShadowOptions struct {
 	Timeout    time.Duration // for each answer; 0: 5 s
 	QueueRows  int           // rows that may wait; 0: 1,024
 	QueueBytes int64         // of inputs that may wait; 0: 64 MiB
-	Rate       float64       // rows a second at most, chosen by a hash of the routing key, so that the same keys are asked as long as the traffic is even; 0: all
+	Rate       float64       // rows a second of Options.Now at most, chosen by a hash of the routing key, so that the same keys are asked as long as the traffic is even; 0: all
 }
 
 func (o *ShadowOptions) setDefaults() {
@@ -103,7 +103,7 @@ func (q *shadowQueue) offer(g *grip, req *Request, a *answer) {
 	if job.bytes = bytesOf(req.Inputs); share {
 		job.bytes = 40 * int64(len(a.rows)*len(v.shape.columns))
 	}
-	n := q.reserve(&job, q.sample(req.Key, a.n), a.n)
+	n := q.reserve(&job, q.sample(a.at, req.Key, a.n), a.n)
 	if n == 0 {
 		return
 	}
@@ -121,14 +121,15 @@ func (q *shadowQueue) offer(g *grip, req *Request, a *answer) {
 	q.put(job)
 }
 
-// sample returns how many of a request's n rows the rate lets through.
-func (q *shadowQueue) sample(key string, n int) int {
+// sample returns how many of a request's n rows the rate lets through. It goes
+// by the server's clock: a replay in virtual time samples as the traffic would be.
+func (q *shadowQueue) sample(at time.Time, key string, n int) int {
 	rate := q.server.opts.Shadow.Rate
 	if rate <= 0 {
 		return n
 	}
 	q.mu.Lock()
-	taken := q.sampler.take(time.Now(), key, n, rate)
+	taken := q.sampler.take(at, key, n, rate)
 	q.mu.Unlock()
 	q.unsampled.Add(int64(n - taken))
 	return taken

@@ -210,6 +210,23 @@ func TestShadowRate(t *testing.T) {
 	})
 }
 
+// TestShadowRateInVirtualTime: the rate goes by the server's clock, so that a
+// replay, in which days pass in milliseconds, asks about as many rows as those
+// days' traffic would.
+func TestShadowRateInVirtualTime(t *testing.T) {
+	var now time.Time
+	s := newShadowed(t, servetest.Constant("two"), &serve.Options{
+		Now: func() time.Time { return now }, Shadow: serve.ShadowOptions{Rate: 20},
+	})
+	for i := range 200 {
+		now = time.Date(2026, 1, 1, 0, i, 0, 0, time.UTC)
+		_, err := s.Predict(t.Context(), "churn", serve.Request{ID: fmt.Sprint(i), Inputs: servetest.X(1)})
+		require.NoError(t, err)
+		require.NoError(t, s.Drain(t.Context()))
+	}
+	require.Zero(t, s.Metrics()[0].ShadowUnsampled, "one row a minute is below any rate")
+}
+
 // TestAskShadow: logged rows without a shadow's row are asked again, exactly as
 // they were asked first, each once.
 func TestAskShadow(t *testing.T) {
