@@ -53,6 +53,9 @@ func (l *Loop) gather(ctx context.Context, now time.Time, champion int64) (facts
 	if f.Withdrawn = l.unroutable; f.Withdrawn != "" || f.Paused {
 		return f, nil // a look whose verdict moves nothing would use up a part of the level
 	}
+	if f.Paused && a.Retraining.Stage != Fitting {
+		return f, nil // each look at a shadow takes a part of the level: none is wasted
+	}
 	var err error
 	switch a.Retraining.Stage {
 	case Fitting:
