@@ -50,6 +50,9 @@ func (l *Loop) rules() rules {
 func (l *Loop) gather(ctx context.Context, now time.Time, champion int64) (facts, error) {
 	a := l.memory.Attempt
 	f := facts{Now: now, Retraining: a.Retraining, Champion: champion, Paused: l.memory.Paused != nil}
+	if f.Withdrawn = l.unroutable; f.Withdrawn != "" {
+		return f, nil
+	}
 	var err error
 	switch a.Retraining.Stage {
 	case Fitting:

@@ -2,8 +2,11 @@ package retrain
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"runtime/debug"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/mlloop/mlloop/drift"
@@ -96,13 +99,35 @@ func (l *Loop) worst() map[string]float64 {
 	return out
 }
 
+// errPanic marks the panic of a part that the service brought.
+var errPanic = errors.New("panic")
+
 // safely makes the panic of a part that the service brought its error: the
-// service goes on, and so does the loop.
+// service goes on, and so does the loop. The text says where it happened; a whole
+// stack is nothing for a record that people are sent.
 func safely(fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fault.Errorf(fault.Invalid, "panic: %v\n%s", p, debug.Stack())
+			err = fault.Errorf(fault.Invalid, "%w: %v (in %s)", errPanic, p, panicSite())
 		}
 	}()
 	return fn()
+}
+
+// panicSite names the function that panicked, called while it is recovered from.
+func panicSite() string {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	panicked := false
+	for {
+		f, more := frames.Next()
+		inRuntime := strings.HasPrefix(f.Function, "runtime.")
+		if panicked && !inRuntime {
+			return fmt.Sprintf("%s, %s:%d", f.Function, filepath.Base(f.File), f.Line)
+		}
+		panicked = panicked || inRuntime
+		if !more {
+			return "an unknown place"
+		}
+	}
 }

@@ -42,8 +42,6 @@ func TestNewClass(t *testing.T) {
 		c.Data = s.recent(14)
 		c.Triggers = []retrain.Trigger{retrain.Every(8 * day)}
 		c.Policy.Cooldown = day
-		// Who predicts a class answers what the champion cannot: its labels are its own
-		// errors, and of accuracy 0.6 a part.
 		c.Rollout.Patience = 1
 	})
 	w.tells = func(from, to int) { // those that no version predicts are refused, and reported

@@ -37,6 +37,7 @@ type Loop struct {
 	memory     memory
 	watcher    *watcher  // nil: to be restored from its checkpoint
 	fitBegan   time.Time // when this life began or took up the fit under way, by the process's own clock
+	unroutable string    // why this process cannot have the challenger asked, found in this step; "": it can
 	retainedAt time.Time // when the log's size was last looked at
 }
 

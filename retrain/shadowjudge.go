@@ -31,14 +31,15 @@ func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdu
 		verdict.Reason = fmt.Sprintf("%d live rows were answered by both and labelled, %d are wanted: the shadow answered %d and failed on %d (Rollout.Inconclusive: %s)", s.paired, l.minLabels(), s.answered, s.failed, rollout.Inconclusive)
 		return &verdict, overdue, nil
 	}
+	if a.Planned > 0 && !overdue && l.awaitsRows(a, s) {
+		return nil, false, nil // and no row is read for it
+	}
 	champion, challenger := s.scores()
 	margin, err := judge.Relative(rollout.Metric, champion, rollout.Margin)
 	if err == nil && a.Planned == 0 {
 		a.Planned, err = l.planShadow(champion, challenger, margin)
 	}
-	wanted := a.Planned << min(a.Looks, 20)
-	if err == nil && s.paired < wanted && !overdue {
-		l.memory.wait("judge", fmt.Sprintf("the shadow of %s has %d of %d labelled rows", a.Retraining.ID, s.paired, wanted))
+	if err == nil && !overdue && l.awaitsRows(a, s) {
 		return nil, false, nil
 	}
 	var j judge.Judgement
@@ -56,6 +57,15 @@ func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdu
 		verdict.Reason += fmt.Sprintf(" (Rollout.Inconclusive: %s)", rollout.Inconclusive)
 	}
 	return &verdict, overdue, err
+}
+
+// awaitsRows reports, and notes, that the shadow has not the rows of its next look.
+func (l *Loop) awaitsRows(a *attempt, s *shadowWatch) bool {
+	wanted := a.Planned << min(a.Looks, 20)
+	if s.paired < wanted {
+		l.memory.wait("judge", fmt.Sprintf("the shadow of %s has %d of %d labelled rows", a.Retraining.ID, s.paired, wanted))
+	}
+	return s.paired < wanted
 }
 
 // planShadow is the number of labelled rows for the first look: MinLabels, or as

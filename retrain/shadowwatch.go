@@ -127,6 +127,9 @@ func (w *shadowWatch) scores() (champion, challenger metric.Scores) {
 // reads again what an earlier life had gathered.
 func (l *Loop) prepareRollout(ctx context.Context) error {
 	w, a := l.watcher, l.memory.Attempt
+	if a != nil && (a.Retraining.Champion != l.memory.Followed || l.unroutable != "") {
+		a = nil // a person has moved the champion, or this process cannot load the challenger: it is given up in this step
+	}
 	if a == nil || a.Retraining.Stage != Shadowing {
 		w.shadow = nil
 	}

@@ -68,7 +68,7 @@ func (l *Loop) step(ctx context.Context, now time.Time) error {
 	if ctx.Err() != nil {
 		return errors.Join(append(errs, ctx.Err())...) // the step was cut off: it is run again
 	}
-	l.status.seeStep(l.waits(now, champion), l.backlog(ctx))
+	l.status.seeStep(l.waits(now, l.memory.Followed), l.backlog(ctx))
 	before := l.state.SteppedAt
 	l.state.SteppedAt, l.memory.Unfinished = now, len(errs) > 0
 	err := l.putState(ctx)

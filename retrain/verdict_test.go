@@ -30,7 +30,7 @@ func TestFewLabels(t *testing.T) {
 	require.Contains(t, last.Reason, "(Rollout.Inconclusive: keep champion)")
 	require.Equal(t, retrain.Undetermined, last.Verdicts[2].Outcome)
 	require.Equal(t, 2000, last.Verdicts[2].Needed)
-	require.Equal(t, 8*day, last.EndedAt.Sub(last.StartedAt), "four times a day of shadow and a day of label delay, seen at the next midnight")
+	require.Equal(t, 8*day, last.EndedAt.Sub(last.StartedAt.Add(time.Minute)), "four times a day of shadow and a day of label delay")
 	requireChampion(t, w, 1)
 	retraintest.RequireNoEvent(t, w.loop, retrain.EventCanary)
 	require.Contains(t, retraintest.RequireEvent(t, w.loop, retrain.EventUnreachable).Text, "the shadow needs 2000 labelled rows, and in the 7 days")
