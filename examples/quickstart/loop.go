@@ -25,7 +25,6 @@ func configure(db *sql.DB, stores *retrain.Stores) retrain.Config {
 		Data:   retrain.Query(db, "SELECT c.*, churned FROM customers c JOIN outcomes USING (customer_id) WHERE seen_at >= ?", retrain.AgoMilli(180*day)),
 		Time:   "seen_at", Entity: "customer_id", Label: "churned", LabelDelay: 30 * day,
 		Labels:   retrain.LabelQuery(db, "SELECT customer_id, churned, known_at FROM outcomes WHERE known_at > ?", retrain.SinceMilli{}),
-		Holdout:  14 * day,
 		Features: feature.Pipeline{feature.Impute(), feature.Standardize(), feature.OneHot("plan", "region")},
 		Trainer:  train.MLP{Hidden: []int{16}},
 		Gates:    []retrain.Gate{retrain.NonInferior("log_loss", 0.05), retrain.SmokeTest()},
