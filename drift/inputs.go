@@ -12,6 +12,7 @@ import (
 
 // inputWatch holds the latest rows as the bins they fall in.
 type inputWatch struct {
+	blind     []Unwatched // by column, see blindTo; nil before it is asked for
 	reference *profile.Profile
 	window    *profile.Window
 	ring      [][]uint16 // bins of the window's rows

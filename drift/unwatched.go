@@ -29,14 +29,10 @@ func (m *Monitor) Unwatched() []Unwatched {
 	if w.reference == nil {
 		return nil
 	}
-	statistics := 0
-	for _, c := range w.reference.Columns() {
-		statistics += len(c.Calibrations)
-	}
-	alone := m.opts.alpha() / float64(max(statistics, 1))
+	blind := w.blindTo(m.opts)
 	var out []Unwatched
 	for i, c := range w.reference.Columns() {
-		u := m.opts.blind(c, alone)
+		u := blind[i]
 		if !w.arrived[i] && w.rows >= int64(m.opts.Window) && c.Present > 0 {
 			share := 100 * float64(c.Present) / float64(w.reference.Rows())
 			u = Unwatched{Reason: fmt.Sprintf("none of the %d rows so far had a value; %.3g %% of the reference's have", w.rows, share)}
@@ -47,6 +43,23 @@ func (m *Monitor) Unwatched() []Unwatched {
 		}
 	}
 	return out
+}
+
+// blindTo is blind of every column, computed once a reference: thresholds are
+// dear, and a loop asks at every step.
+func (w *inputWatch) blindTo(o Options) []Unwatched {
+	if w.blind != nil {
+		return w.blind
+	}
+	statistics := 0
+	for _, c := range w.reference.Columns() {
+		statistics += len(c.Calibrations)
+	}
+	alone := o.alpha() / float64(max(statistics, 1))
+	for _, c := range w.reference.Columns() {
+		w.blind = append(w.blind, o.blind(c, alone))
+	}
+	return w.blind
 }
 
 // blind says why no value of the column can fire, at a p-value of level; the

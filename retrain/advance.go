@@ -50,6 +50,9 @@ func (l *Loop) rules() rules {
 func (l *Loop) gather(ctx context.Context, now time.Time, champion int64) (facts, error) {
 	a := l.memory.Attempt
 	f := facts{Now: now, Retraining: a.Retraining, Champion: champion, Paused: l.memory.Paused != nil}
+	if f.Withdrawn = l.unroutable; f.Withdrawn != "" {
+		return f, nil
+	}
 	var err error
 	switch a.Retraining.Stage {
 	case Fitting:
@@ -119,6 +122,7 @@ func (l *Loop) begin(ctx context.Context, now time.Time, champion int64, causes 
 	m.Ledger.begin(now, r)
 	m.Ledger.answer(now, causes, l.worst())
 	m.Manual = nil
+	m.wait("begin", "")
 	for topic := range m.Told {
 		if strings.HasPrefix(topic, "suppressed") || strings.HasPrefix(topic, "waiting") {
 			m.forget(topic)

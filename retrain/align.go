@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mlloop/mlloop/registry"
@@ -14,6 +15,7 @@ import (
 // under way say, and returns the version that the alias names, 0 for none. It is
 // all that moves traffic: a person's move of the alias holds, whatever else fails.
 func (l *Loop) align(ctx context.Context, now time.Time) (int64, error) {
+	l.unroutable = ""
 	alias, err := l.registry(now).Alias(ctx, l.config.Model, registry.Champion)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return l.memory.Followed, err
@@ -54,8 +56,11 @@ func (l *Loop) setRoute(ctx context.Context, want serve.Route) error {
 	if err == nil || (want.Canary == 0 && want.Shadow == 0) || errors.Is(err, ErrConflict) || ctx.Err() != nil {
 		return err
 	}
-	alone := serve.Route{Model: want.Model, Primary: want.Primary}
-	return errors.Join(fmt.Errorf("the challenger cannot be routed: %w", err), l.trySetRoute(ctx, alone))
+	alone := l.trySetRoute(ctx, serve.Route{Model: want.Model, Primary: want.Primary})
+	if alone == nil && !errors.Is(err, ErrUnavailable) && !isClosed(err) {
+		l.unroutable = fmt.Sprintf("the challenger cannot be routed: %v", err)
+	}
+	return errors.Join(fmt.Errorf("the challenger cannot be routed: %w", err), alone)
 }
 
 func (l *Loop) trySetRoute(ctx context.Context, want serve.Route) error {
@@ -67,7 +72,7 @@ func (l *Loop) trySetRoute(ctx context.Context, want serve.Route) error {
 		want.Share, want.Salt = 0, ""
 	}
 	want.Rev = current.Rev
-	if want == current {
+	if want == current && slices.Contains(l.server.Models(), want.Model) { // else this life has not taken it up
 		return l.server.Sync(ctx)
 	}
 	return l.server.SetRoute(ctx, want)

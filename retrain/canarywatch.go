@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/retrain/judge"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/train/frame"
@@ -204,89 +203,4 @@ func loss(name string, scores []float64, label int) float64 {
 		}
 	}
 	return 0
-}
-
-// judgeCanary says what is shown of the canary by now. Harm, by failed calls,
-// slow ones or labels, is looked for at every step; the stage's own verdict comes
-// once its time is over, and for the last weight once enough labels have come.
-func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, overdue bool, err error) {
-	a, w := l.memory.Attempt, l.watcher
-	if w == nil || w.canary == nil {
-		return nil, nil, false, nil
-	}
-	c, r, rollout := w.canary, a.Retraining, l.config.Rollout
-	gate := fmt.Sprintf("canary %g %%", 100*rollout.weight(r.Weight))
-	if harm = c.harm(gate); harm != nil || now.Before(r.StageSince.Add(rollout.Bake)) {
-		return harm, nil, false, nil
-	}
-	verdict := Verdict{Gate: gate + ": no harm", Metric: c.Metric, Outcome: Undetermined, N: c.Labels, Needed: l.minLabels(), Reason: c.describe()}
-	if !rollout.last(r.Weight) {
-		if c.Answered == 0 {
-			verdict.Reason += ": no call came to it yet"
-		}
-		return nil, &verdict, false, nil
-	}
-	overdue = !now.Before(r.StageSince.Add(l.patience(rollout.Bake)))
-	if now.Before(r.StageSince.Add(rollout.Bake+l.config.LabelDelay)) && !overdue {
-		return nil, nil, false, nil
-	}
-	switch {
-	case c.Labels < l.minLabels():
-		verdict.Reason += fmt.Sprintf(": %d labels are wanted (Rollout.Inconclusive: %s)", l.minLabels(), rollout.Inconclusive)
-	case c.Answered < leastCalls:
-		verdict.Reason += fmt.Sprintf(": %d answers are wanted", leastCalls)
-	case c.Losses != nil && (shadowPassed(r) || c.Losses.Judge().Outcome == Pass):
-		verdict.Outcome = Pass
-	default:
-		verdict.Reason += ": without a shadow that passed, that there is no harm has to be shown"
-	}
-	return nil, &verdict, overdue, nil
-}
-
-// leastCalls is how many answers a canary has to have given.
-const leastCalls = 30
-
-// shadowPassed reports whether the challenger was judged in shadow before.
-func shadowPassed(r Retraining) bool {
-	return slices.ContainsFunc(r.Verdicts, func(v Verdict) bool {
-		return v.Outcome == Pass && len(v.Gate) > 6 && v.Gate[:6] == "shadow"
-	})
-}
-
-// harm returns the first comparison that has shown harm.
-func (c *canaryWatch) harm(gate string) *Verdict {
-	for _, w := range c.watches() {
-		if w.Outcome == Fail {
-			return &Verdict{Gate: gate + ": no harm", Outcome: Fail, Metric: w.Metric, Diff: w.Diff, Low: w.Low, High: w.High, N: w.Canary, Reason: w.Reason}
-		}
-	}
-	return nil
-}
-
-func (c *canaryWatch) watches() []judge.Watch {
-	out := []judge.Watch{c.Failures.Judge()}
-	if c.Slow != nil {
-		out = append(out, c.Slow.Judge())
-	}
-	if c.Losses != nil {
-		out = append(out, c.Losses.Judge())
-	}
-	return out
-}
-
-func (c *canaryWatch) describe() string {
-	text := fmt.Sprintf("%d calls answered, %d failed, %d labelled", c.Answered, c.Failed, c.Labels)
-	if c.Losses != nil && c.Labels > 0 {
-		j := c.Losses.Judge()
-		text += fmt.Sprintf(", %s differs by %+.4f [%+.4f, %+.4f]", c.Metric, j.Diff, j.Low, j.High)
-	}
-	return text
-}
-
-// check reports a stored comparison that lacks a part.
-func (c *canaryWatch) check() error {
-	if c != nil && c.Failures == nil {
-		return fault.Errorf(fault.Corrupt, "the canary's comparison lacks its failures")
-	}
-	return nil
 }

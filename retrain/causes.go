@@ -2,8 +2,11 @@ package retrain
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"runtime/debug"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/mlloop/mlloop/drift"
@@ -22,18 +25,14 @@ const (
 // causes asks a person's request and the triggers. One that fails is told of
 // and wants nothing.
 func (l *Loop) causes(ctx context.Context, now time.Time, champion int64) []Cause {
-	s := Situation{Now: now, LastStart: l.memory.Ledger.LastStart, Alerts: l.firing()}
-	if w := l.watcher; w != nil && w.checkpoint.Version == champion {
-		s.Live, s.Baseline = w.live(), w.origin.Metrics
-	}
+	s := l.situation(now, champion)
 	var causes []Cause
 	if m := l.memory.Manual; m != nil {
 		causes = append(causes, Cause{Trigger: triggerManual, Detail: m.Reason})
 	}
 	for i, t := range l.config.Triggers {
 		cause, err := wanted(t, s)
-		name := fmt.Sprintf("Triggers[%d]", i)
-		if note := l.noteFailure(ctx, now, name, err); note != nil {
+		if note := l.noteFailure(ctx, now, triggerPart(i), err); note != nil {
 			l.config.Logger.ErrorContext(ctx, "a trigger's failure cannot be stored", "model", l.config.Model, "error", note)
 		}
 		if err == nil && cause != nil {
@@ -41,6 +40,18 @@ func (l *Loop) causes(ctx context.Context, now time.Time, champion int64) []Caus
 		}
 	}
 	return causes
+}
+
+// triggerPart names a trigger in events, Status and Metrics.
+func triggerPart(i int) string { return fmt.Sprintf("Triggers[%d]", i) }
+
+// situation is what the triggers look at.
+func (l *Loop) situation(now time.Time, champion int64) Situation {
+	s := Situation{Now: now, LastStart: l.memory.Ledger.LastStart, Alerts: l.firing()}
+	if w := l.watcher; w != nil && w.checkpoint.Version == champion {
+		s.Live, s.Baseline = w.live(), w.origin.Metrics
+	}
+	return s
 }
 
 // wanted asks one trigger.
@@ -88,13 +99,35 @@ func (l *Loop) worst() map[string]float64 {
 	return out
 }
 
+// errPanic marks the panic of a part that the service brought.
+var errPanic = errors.New("panic")
+
 // safely makes the panic of a part that the service brought its error: the
-// service goes on, and so does the loop.
+// service goes on, and so does the loop. The text says where it happened; a whole
+// stack is nothing for a record that people are sent.
 func safely(fn func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fault.Errorf(fault.Invalid, "panic: %v\n%s", p, debug.Stack())
+			err = fault.Errorf(fault.Invalid, "%w: %v (in %s)", errPanic, p, panicSite())
 		}
 	}()
 	return fn()
+}
+
+// panicSite names the function that panicked, called while it is recovered from.
+func panicSite() string {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	panicked := false
+	for {
+		f, more := frames.Next()
+		inRuntime := strings.HasPrefix(f.Function, "runtime.")
+		if panicked && !inRuntime {
+			return fmt.Sprintf("%s, %s:%d", f.Function, filepath.Base(f.File), f.Line)
+		}
+		panicked = panicked || inRuntime
+		if !more {
+			return "an unknown place"
+		}
+	}
 }

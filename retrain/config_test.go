@@ -19,7 +19,7 @@ func TestNewReportsEveryProblem(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	s := newStream(t, rowsADay, 1<<30)
+	s := newStream(t, rowsADay, never)
 	for want, change := range map[string]func(*retrain.Config){
 		`Model "a/b" is no name`:                        func(c *retrain.Config) { c.Model = "a/b" },
 		"LabelDelay, Holdout, Interval, FitTimeout":     func(c *retrain.Config) { c.LabelDelay = -1 },
@@ -53,7 +53,7 @@ func TestNewRefuses(t *testing.T) {
 // TestLoopsOnOneStores runs two models on the same stores, and refuses two
 // loops of one model.
 func TestLoopsOnOneStores(t *testing.T) {
-	s, stores := newStream(t, 30*rowsADay, 1<<30), retraintest.NewStores()
+	s, stores := newStream(t, 30*rowsADay, never), retraintest.NewStores()
 	c := baseConfig(s, stores)
 	churn, err := retrain.New(c)
 	require.NoError(t, err)
@@ -71,7 +71,7 @@ func TestLoopsOnOneStores(t *testing.T) {
 }
 
 func TestShadowThenCanary(t *testing.T) {
-	day := 24 * time.Hour
+	day := day
 	require.Equal(t, retrain.Rollout{Shadow: day, Weights: []float64{0.05, 0.25}, Bake: day}, retrain.ShadowThenCanary(0.05, 0.25, 1))
 	require.Equal(t, retrain.Rollout{Shadow: day, Bake: day}, retrain.ShadowThenCanary())
 }

@@ -33,6 +33,8 @@ func (l *Loop) readRows(ctx context.Context, now time.Time) (*frame.Table, error
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, ctx.Err()
+	case errors.Is(err, errPanic):
+		return nil, fault.Errorf(fault.Unavailable, "source: %v", err)
 	case errors.Is(err, fault.Invalid), errors.Is(err, fault.Unsupported), errors.Is(err, fault.Closed):
 		return nil, fmt.Errorf("source: %w", err)
 	case err != nil:

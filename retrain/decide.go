@@ -12,7 +12,7 @@ type facts struct {
 	Champion   int64 // the version that the alias names; 0: none
 	Paused     bool
 	Fit        *fitLook // in stage Fitting; nil: not begun, or not looked at in this step
-	Withdrawn  string   // why the server took the canary off by itself; "": it did not
+	Withdrawn  string   // why the challenger cannot be asked any more: the server took it off, or cannot load it; "": it can
 	Harm       *Verdict // of the canary: harm that is shown by now; nil: none
 	Verdict    *Verdict // of the stage; nil: it is not time to judge
 	Overdue    bool     // the stage has waited for its labels as long as it may
@@ -140,7 +140,10 @@ func afterShadow(c rules) Stage {
 }
 
 func decideShadow(c rules, f facts) decision {
-	if f.Verdict == nil {
+	switch {
+	case f.Withdrawn != "":
+		return decision{Next: Failed, Reason: f.Withdrawn}
+	case f.Verdict == nil:
 		return decision{}
 	}
 	d := decision{Verdicts: []Verdict{*f.Verdict}, Reason: f.Verdict.Reason}

@@ -56,6 +56,7 @@ func TestDecide(t *testing.T) {
 		{"a shadow that cannot tell yet", all, facts{Retraining: running(Shadowing, 0), Champion: 1, Verdict: verdict(Undetermined)}, ""},
 		{"a shadow that cannot tell at the end", all, facts{Retraining: running(Shadowing, 0), Champion: 1, Verdict: verdict(Undetermined), Overdue: true}, Inconclusive},
 		{"a shadow that cannot tell at the end, and goes on", goOn, facts{Retraining: running(Shadowing, 0), Champion: 1, Verdict: verdict(Undetermined), Overdue: true}, Canarying},
+		{"a shadow that cannot be loaded", all, facts{Retraining: running(Shadowing, 0), Champion: 1, Withdrawn: "no loader", Verdict: verdict(Pass)}, Failed},
 		{"a canary that bakes", all, facts{Retraining: running(Canarying, 0), Champion: 1}, ""},
 		{"a canary whose first weight is over", all, facts{Retraining: running(Canarying, 0), Champion: 1, Verdict: verdict(Undetermined)}, Canarying},
 		{"a canary that does harm while it bakes", all, facts{Retraining: running(Canarying, 0), Champion: 1, Harm: verdict(Fail)}, RolledBack},

@@ -3,6 +3,7 @@ package retrain
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -47,7 +48,12 @@ func (l *Loop) Deliver(ctx context.Context, now time.Time) error {
 	if len(l.config.Alerts) == 0 {
 		return nil
 	}
-	if err := l.courier.Deliver(ctx, now); err != nil {
+	err := l.courier.Deliver(ctx, now)
+	senders, note := l.courier.Status(ctx, now)
+	if note == nil {
+		l.status.seeSenders(senders) // for Metrics, which asks no store
+	}
+	if err = errors.Join(err, note); err != nil {
 		return fmt.Errorf("retrain: alerts of %s: %w", l.config.Model, err)
 	}
 	return nil

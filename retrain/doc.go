@@ -16,6 +16,7 @@
 //		Alerts:   []alert.Sender{alert.Slack(url, nil)},
 //	})
 //	mux.Handle("/v2/", loop.Handler()) // predictions, feedback, health
+//	mux.Handle("/metrics", loop.Metrics()) // Prometheus text
 //	return loop.Run(ctx)               // until ctx is done
 //
 // # Steps

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -22,7 +23,8 @@ const day = 24 * time.Hour
 var monday = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
 // The whole loop in a service that has a table of customers. Instead of
-// loop.Run, which steps by the clock, the example steps on two days.
+// loop.Run, which steps by the clock, the example steps on two Mondays, and each
+// time once more when the fit that was begun has ended.
 func Example() {
 	ctx := context.Background()
 	appDB := openShop()
@@ -31,17 +33,21 @@ func Example() {
 		Model:  "churn",
 		Stores: stores,
 		Data:   retrain.Query(appDB, "SELECT * FROM customers WHERE seen_at >= ?", retrain.AgoMilli(90*day)),
-		Time:   "seen_at", Entity: "customer_id", Label: "churned", LabelDelay: 30 * day,
+		Time:   "seen_at", Entity: "customer_id", Label: "churned", LabelDelay: 7 * day,
 		Features: feature.Pipeline{feature.Impute(), feature.Standardize(), feature.OneHot("plan")},
 		Trainer:  train.MLP{Hidden: []int{8}},
 		Gates:    []retrain.Gate{retrain.NonInferior("auc", 0.05), retrain.SmokeTest()},
 		Triggers: []retrain.Trigger{retrain.OnDrift(), retrain.OnDecay("auc", 0.03), retrain.Cron("0 3 * * 1")},
 		Rollout:  retrain.ShadowThenCanary(0.05, 0.25, 1),
+		Logger:   slog.New(slog.DiscardHandler),
 	})
 	check(err)
 	http.NewServeMux().Handle("/v2/", loop.Handler()) // predictions, feedback, health
-	check(loop.Step(ctx, monday))
-	check(loop.Step(ctx, monday.Add(7*day+3*time.Hour)))
+	for _, now := range []time.Time{monday, monday.Add(21*day + 3*time.Hour)} {
+		check(loop.Step(ctx, now))
+		check(loop.Settle(ctx))
+		check(loop.Step(ctx, now.Add(time.Minute)))
+	}
 
 	events, err := loop.Events(ctx, 0)
 	check(err)
@@ -50,11 +56,13 @@ func Example() {
 	}
 	check(loop.Close(ctx))
 	// Output:
+	// 2026-03-02 retrain.started
 	// 2026-03-02 promoted
-	// 2026-03-09 retrain.started
-	// 2026-03-09 gate
-	// 2026-03-09 gate
-	// 2026-03-09 shadow
+	// 2026-03-23 clock
+	// 2026-03-23 retrain.started
+	// 2026-03-23 gate
+	// 2026-03-23 gate
+	// 2026-03-23 shadow
 }
 
 // atMostBytes is a gate of the service's own.
@@ -97,7 +105,7 @@ func ExampleTriggerFunc() {
 
 // Query reads the service's own table, as of the time of the step.
 func ExampleQuery() {
-	source := retrain.Query(openShop(), "SELECT plan, visits FROM customers WHERE seen_at >= ? ORDER BY seen_at", retrain.AgoMilli(60*day))
+	source := retrain.Query(openShop(), "SELECT plan, visits FROM customers WHERE seen_at >= ? AND seen_at < ?", retrain.AgoMilli(60*day), retrain.AgoMilli(0))
 	rows, err := source.Rows(context.Background(), monday)
 	check(err)
 	fmt.Println(rows.NumRows(), rows.Schema()[0].Name, rows.Schema()[1].Kind)
@@ -105,15 +113,15 @@ func ExampleQuery() {
 }
 
 // openShop makes up the service's database: a customer an hour, of whom those
-// who visit seldom leave.
+// who visit seldom leave, from 90 days before Monday to 30 days after it.
 func openShop() *sql.DB {
 	dir, err := os.MkdirTemp("", "shop")
 	check(err)
 	db, err := sql.Open("sqlite", filepath.Join(dir, "shop.db"))
 	check(err)
 	_, err = db.Exec(`CREATE TABLE customers (customer_id TEXT, seen_at INTEGER, plan TEXT, visits INTEGER, churned INTEGER);
-		WITH RECURSIVE hour(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM hour WHERE n < 2160)
-		INSERT INTO customers SELECT 'c' || n, ? - n * 3600000, CASE n % 2 WHEN 0 THEN 'basic' ELSE 'pro' END, n * 7 % 20,
+		WITH RECURSIVE hour(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM hour WHERE n < 2880)
+		INSERT INTO customers SELECT 'c' || n, ? + (n - 2161) * 3600000, CASE n % 2 WHEN 0 THEN 'basic' ELSE 'pro' END, n * 7 % 20,
 			(n * 7 % 20 + n * 13 % 5 < 8) FROM hour`, monday.UnixMilli())
 	check(err)
 	return db

@@ -89,13 +89,16 @@ func (l *Loop) runFit(ctx context.Context) error {
 // one that began it, so that a step comes to the same end however fast fits are.
 func (l *Loop) lookAtFit(ctx context.Context, now time.Time) (*fitLook, error) {
 	a := l.memory.Attempt
-	if a.FitStartedAt.IsZero() || now.Equal(a.FitStartedAt) && !l.fitBegan.IsZero() && a.Retraining.Champion != 0 {
+	if a.FitStartedAt.IsZero() {
 		return nil, nil
 	}
 	if l.fitBegan.IsZero() { // another life began it
 		if err := l.runFit(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if now.Equal(a.FitStartedAt) && a.Retraining.Champion != 0 {
+		return nil, nil
 	}
 	result, err := l.config.Stores.Engine.Result(ctx, a.fitID())
 	if errors.Is(err, ErrNotFound) {

@@ -1,13 +1,10 @@
 package retrain_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,24 +20,26 @@ import (
 	"github.com/mlloop/mlloop/train/frame"
 )
 
-// stream is a small world with an hourly row: y is 1 when x is above 0, until
-// the row of flip, from which on it is 1 when x is below 0. One label in twenty
-// is noise. The label is known a day after its row.
+// stream is a small world with a row every quarter of an hour: y is 1 when x is
+// above 0, until the row of flip, from which on it is 1 when x is below 0. One
+// label in twenty is noise. The label is known a day after its row.
 type stream struct {
 	table *frame.Table
 	flip  int
 }
 
 const (
-	rowsADay   = 24
-	labelDelay = 24 * time.Hour
+	rowsADay   = 96
+	rowEvery   = day / rowsADay
+	labelDelay = day
+	never      = 1 << 30 // as a flip
 )
 
 var streamStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func at(row int) time.Time { return streamStart.Add(time.Duration(row) * time.Hour) }
+func at(row int) time.Time { return streamStart.Add(time.Duration(row) * rowEvery) }
 
-func newStream(t *testing.T, rows, flip int) *stream {
+func newStream(t testing.TB, rows, flip int) *stream {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(7, 7))
 	schema := frame.Schema{
@@ -71,21 +70,25 @@ func (s *stream) Rows(context.Context, time.Time) (*frame.Table, error) { return
 // recent yields the last days before now: what a WHERE clause does.
 func (s *stream) recent(days int) retrain.Source {
 	return retrain.SourceFunc(func(_ context.Context, now time.Time) (*frame.Table, error) {
-		row := min(int(now.Sub(streamStart)/time.Hour), s.table.NumRows())
+		row := min(int(now.Sub(streamStart)/rowEvery), s.table.NumRows())
 		return s.table.Slice(max(0, row-days*rowsADay), row), nil
 	})
 }
 
-// world drives a loop over a stream as clients would: over HTTP.
+// world drives a loop over a stream as clients would, in this process.
 type world struct {
 	t      *testing.T
 	stream *stream
 	stores *retrain.Stores
 	loop   *retrain.Loop
 	clock  atomic.Int64
-	server *httptest.Server
 	row    int
 	right  map[int]bool // by row
+	told   int          // the row from which on no label has been given back
+	mute   bool         // gives no labels back
+	wrong  bool         // gives each label back wrong
+	asks   func(row int) int64
+	tells  func(from, to int)
 }
 
 func baseConfig(s *stream, stores *retrain.Stores) retrain.Config {
@@ -93,13 +96,13 @@ func baseConfig(s *stream, stores *retrain.Stores) retrain.Config {
 		Model: "churn", Stores: stores, Data: s.recent(21),
 		Time: "seen_at", Entity: "customer", Label: "y", LabelDelay: labelDelay,
 		Features: feature.Pipeline{feature.Standardize()},
-		Trainer:  train.MLP{Hidden: []int{8}, Epochs: 30, LearningRate: 0.02},
-		Holdout:  3 * 24 * time.Hour,
-		Gates:    []retrain.Gate{retrain.NoHarm("accuracy", 0.2), retrain.SmokeTest()},
+		Trainer:  train.MLP{Hidden: []int{4}, Epochs: 12, LearningRate: 0.05},
+		Holdout:  3 * day,
+		Gates:    []retrain.Gate{retrain.NoHarm("accuracy", 0.1), retrain.SmokeTest()},
 		Rollout: retrain.Rollout{
-			Shadow: 24 * time.Hour, Metric: "accuracy", Margin: 0.3, MinLabels: 20, Weights: []float64{0.25, 0.5}, Bake: 24 * time.Hour,
+			Shadow: day, ShadowRate: -1, Metric: "accuracy", Margin: 0.15, MinLabels: 60, Weights: []float64{0.25, 0.5}, Bake: day,
 		},
-		Seed: 1,
+		Seed: 1, Logger: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -113,43 +116,59 @@ func newWorld(t *testing.T, s *stream, change func(*retrain.Config)) *world {
 func newWorldOn(t *testing.T, s *stream, stores *retrain.Stores, change func(*retrain.Config)) *world {
 	t.Helper()
 	w := &world{t: t, stream: s, stores: stores, right: make(map[int]bool)}
+	w.asks, w.tells = w.ask, w.tell
 	c := baseConfig(s, w.stores)
-	c.Now = func() time.Time { return time.UnixMilli(w.clock.Load()).UTC() }
+	c.Now = w.now
 	if change != nil {
 		change(&c)
 	}
 	loop, err := retrain.New(c)
 	require.NoError(t, err)
 	w.loop = loop
-	w.server = httptest.NewServer(loop.Handler())
-	t.Cleanup(func() {
-		w.server.Close()
-		require.NoError(t, loop.Close(context.Background()))
-	})
+	t.Cleanup(func() { require.NoError(t, loop.Close(context.Background())) })
 	return w
 }
 
-// start bootstraps the loop on the rows before first, and goes on from there.
+func (w *world) now() time.Time { return time.UnixMilli(w.clock.Load()).UTC() }
+
+// start fits the first champion on the rows before first, and goes on from there.
 func (w *world) start(first int) {
 	w.t.Helper()
-	w.row = first
-	w.clock.Store(at(first).UnixMilli())
+	w.from(first)
 	require.NoError(w.t, w.loop.FitFirst(w.t.Context(), at(first), w.stream.table.Slice(0, first)))
 }
 
-// run replays rows until the given one, with a step at each midnight.
+// from goes on from the row without a champion's having been fitted.
+func (w *world) from(row int) {
+	w.row, w.told = row, row
+	w.clock.Store(at(row).UnixMilli())
+}
+
+// retrainable is the first day on which a champion that was fitted on the 20 days
+// before can be replaced: twice the label delay and a holdout later.
+const retrainable = 25 * rowsADay
+
+// run replays rows until the given one. At each midnight the labels that are
+// known by then are given back and the loop is stepped.
 func (w *world) run(until int) {
 	w.t.Helper()
 	for ; w.row < until; w.row++ {
+		w.clock.Store(at(w.row).UnixMilli())
 		if w.row%rowsADay == 0 {
+			if known := w.row - rowsADay; known > w.told {
+				w.tells(w.told, known)
+				w.told = known
+			}
 			w.step(at(w.row))
 		}
-		w.clock.Store(at(w.row).UnixMilli())
-		w.right[w.row] = w.ask(w.row) == w.label(w.row)
-		if old := w.row - rowsADay; w.right[old] || hasRow(w.right, old) {
-			w.post("/feedback", map[string]any{"labels": []any{map[string]any{"id": fmt.Sprintf("r%d", old), "value": w.label(old)}}})
-		}
+		w.right[w.row] = w.asks(w.row) == w.label(w.row)
 	}
+}
+
+// runDays replays so many days.
+func (w *world) runDays(n int) {
+	w.t.Helper()
+	w.run(w.row + n*rowsADay)
 }
 
 // step steps the loop, and again once the fit that it may have begun has ended.
@@ -158,11 +177,6 @@ func (w *world) step(now time.Time) {
 	require.NoError(w.t, w.loop.Step(w.t.Context(), now))
 	require.NoError(w.t, w.loop.Settle(w.t.Context()))
 	require.NoError(w.t, w.loop.Step(w.t.Context(), now.Add(time.Minute)))
-}
-
-func hasRow(m map[int]bool, row int) bool {
-	_, ok := m[row]
-	return ok
 }
 
 func (w *world) label(row int) int64 { return w.stream.table.Row(row).Get("y").Int() }
@@ -186,40 +200,52 @@ func (w *world) route() serve.Route {
 	return r
 }
 
+// ask asks the server about a row, and returns the class that it answers.
 func (w *world) ask(row int) int64 {
-	r := w.stream.table.Row(row)
-	tensor := func(name string) map[string]any {
-		return map[string]any{"name": name, "shape": []int{1}, "datatype": "FP64", "data": []float64{r.Get(name).Float()}}
-	}
-	body := w.post("/infer", map[string]any{"id": fmt.Sprintf("r%d", row), "inputs": []any{tensor("x"), tensor("z")}})
-	var answer struct {
-		Outputs []struct {
-			Name string
-			Data []float64
-		}
-	}
-	require.NoError(w.t, json.Unmarshal(body, &answer))
+	w.t.Helper()
+	answer, err := w.loop.Server().Predict(w.t.Context(), "churn", rowRequest(w.stream, row))
+	require.NoError(w.t, err)
+	return answerOf(w.t, answer)
+}
+
+func answerOf(t *testing.T, answer serve.Response) int64 {
+	t.Helper()
 	for _, o := range answer.Outputs {
-		if o.Name == "label" {
-			return int64(o.Data[0])
+		if o.Name == serve.LabelOutput {
+			return o.Data.([]int64)[0]
 		}
 	}
-	require.Fail(w.t, "no label in the answer", string(body))
+	require.Fail(t, "no label in the answer")
 	return 0
 }
 
-func (w *world) post(path string, v any) []byte {
+// tell gives the labels of the rows [from, to) back.
+func (w *world) tell(from, to int) {
 	w.t.Helper()
-	body, err := json.Marshal(v)
+	if w.mute {
+		return
+	}
+	var labels []serve.LabelInput
+	for row := from; row < to; row++ {
+		label := w.label(row)
+		if w.wrong {
+			label = 1 - label
+		}
+		labels = append(labels, serve.LabelInput{ID: rowID(row), Value: frame.IntValue(label)})
+	}
+	report, err := w.loop.Server().Label(w.t.Context(), "churn", labels)
 	require.NoError(w.t, err)
-	res, err := http.Post(w.server.URL+"/v2/models/churn"+path, "application/json", bytes.NewReader(body))
-	require.NoError(w.t, err)
-	defer func() { _ = res.Body.Close() }()
-	var answer bytes.Buffer
-	_, err = answer.ReadFrom(res.Body)
-	require.NoError(w.t, err)
-	require.Equal(w.t, http.StatusOK, res.StatusCode, answer.String())
-	return answer.Bytes()
+	require.Empty(w.t, report.Refused)
+}
+
+func rowID(row int) string { return fmt.Sprintf("r%d", row) }
+
+func rowRequest(s *stream, row int) serve.Request {
+	r := s.table.Row(row)
+	tensor := func(name string) frame.Tensor {
+		return frame.Tensor{Name: name, Datatype: frame.FP64, Shape: []int64{1}, Data: []float64{r.Get(name).Float()}}
+	}
+	return serve.Request{ID: rowID(row), Inputs: []frame.Tensor{tensor("x"), tensor("z")}}
 }
 
 // accuracy is the share of right answers on the rows [from, to).
@@ -250,4 +276,31 @@ func (w *world) retrainings() []retrain.Retraining {
 	all, err := w.loop.Retrainings(w.t.Context())
 	require.NoError(w.t, err)
 	return all
+}
+
+// count is how many events of the kind have happened.
+func (w *world) count(kind string) int {
+	w.t.Helper()
+	n := 0
+	for _, k := range w.kinds() {
+		if k == kind {
+			n++
+		}
+	}
+	return n
+}
+
+func (w *world) status() retrain.Status {
+	w.t.Helper()
+	s, err := w.loop.Status(w.t.Context())
+	require.NoError(w.t, err)
+	return s
+}
+
+// last is the latest retraining.
+func (w *world) last() retrain.Retraining {
+	w.t.Helper()
+	all := w.retrainings()
+	require.NotEmpty(w.t, all)
+	return all[len(all)-1]
 }

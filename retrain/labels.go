@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -171,8 +172,15 @@ func (l *Loop) fetchLabels(ctx context.Context, now time.Time) error {
 	if len(batch.refused) == 0 {
 		return nil
 	}
+	const topic = "labels/refused/" // told once a day
+	today := topic + now.Format(time.DateOnly)
+	for told := range l.memory.Told {
+		if strings.HasPrefix(told, topic) && told != today {
+			l.memory.forget(told)
+		}
+	}
 	first := batch.refused[0]
-	return l.tell(ctx, now, "labels/refused/"+now.Format(time.DateOnly), EventLabels, "%d labels were refused, such as that of %q: %s", len(batch.refused), first.ID, first.Reason)
+	return l.tell(ctx, now, today, EventLabels, "%d labels were refused, such as that of %q: %s", len(batch.refused), first.ID, first.Reason)
 }
 
 // labelBatcher stores labels by the thousand.

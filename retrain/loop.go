@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +37,7 @@ type Loop struct {
 	memory     memory
 	watcher    *watcher  // nil: to be restored from its checkpoint
 	fitBegan   time.Time // when this life began or took up the fit under way, by the process's own clock
+	unroutable string    // why this process cannot have the challenger asked, found in this step; "": it can
 	retainedAt time.Time // when the log's size was last looked at
 }
 
@@ -70,7 +70,9 @@ func New(c Config) (*Loop, error) {
 // /v2: predictions (/v2/models/{model}/infer), feedback
 // (/v2/models/{model}/feedback), metadata and health (/v2/health/live, …/ready).
 // Readiness depends on serving alone: a failing step takes no replica out.
-func (l *Loop) Handler() http.Handler { return l.handler }
+// Mounted on a mux, its Drain is given to servehttp.Serve, so that readiness is
+// turned off before the end.
+func (l *Loop) Handler() *servehttp.Handler { return l.handler }
 
 // Server returns the server behind Handler, for callers in the same process.
 func (l *Loop) Server() *serve.Server { return l.server }

@@ -9,7 +9,6 @@ import (
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/id"
 	"github.com/mlloop/mlloop/registry"
-	"github.com/mlloop/mlloop/registry/bundle"
 	"github.com/mlloop/mlloop/tracking"
 	"github.com/mlloop/mlloop/train"
 )
@@ -183,11 +182,4 @@ func (l *Loop) register(ctx context.Context, in fitInput, out fitOutput, f fitte
 		Reason: "retraining " + in.ID,
 	})
 	return v.Number, err
-}
-
-// hasProfile reports whether a bundle brings the reference that drift is
-// measured against.
-func hasProfile(b *bundle.Bundle) bool {
-	_, err := b.ReadFile(bundle.ProfilePart)
-	return err == nil
 }

@@ -61,8 +61,12 @@ func (l *Loop) outOfReach(perDay, labelled float64) []string {
 	if n := len(rollout.Weights); n > 0 {
 		open := l.patience(rollout.Bake) - l.config.LabelDelay
 		weight := rollout.Weights[n-1]
-		if got := perDay * labelled * weight * days(open); got < needed {
-			texts = append(texts, fmt.Sprintf("the canary needs %.0f labelled rows, and in the %.0f days that Rollout.Bake and Rollout.Patience give its last weight of %g, at %.1f predictions a day, about %.0f come: raise the weight, lengthen Bake, or lower MinLabels",
+		calls := perDay * weight * days(open)
+		for _, earlier := range rollout.Weights[:n-1] { // labels count over all weights
+			calls += perDay * earlier * days(rollout.Bake)
+		}
+		if got := labelled * calls; got < needed {
+			texts = append(texts, fmt.Sprintf("the canary needs %.0f labelled rows, and in the %.0f days that Rollout.Bake and Rollout.Patience give its last weight of %g, and the time before, at %.1f predictions a day, about %.0f come: raise the weight, lengthen Bake, or lower MinLabels",
 				needed, days(open), weight, perDay, got))
 		}
 	}

@@ -98,7 +98,8 @@ func (l *Loop) Settle(ctx context.Context) error {
 
 // FitFirst fits the first champion on the history, whose labels are all known,
 // and serves it; it returns when that is done. When there is a champion it does
-// nothing. Without it, the loop fits its first champion on what Data yields.
+// nothing. A nil history stands for what Data yields by now, as the loop takes it
+// without a FitFirst, at its first steps.
 // When a FitFirst was cut off, call it again in the next life: the history is
 // not stored. Errors: the fit's own.
 func (l *Loop) FitFirst(ctx context.Context, now time.Time, history *frame.Table) error {
@@ -108,18 +109,30 @@ func (l *Loop) FitFirst(ctx context.Context, now time.Time, history *frame.Table
 		if err := l.open(ctx); err != nil {
 			return err
 		}
+		before := l.memory.Followed
 		champion, err := l.align(ctx, now)
-		if err != nil || champion != 0 {
+		switch {
+		case err != nil:
 			return err
+		case champion == 0:
+			return l.fitFirst(ctx, now)
 		}
-		return l.fitFirst(ctx, now)
+		l.history.Store(nil) // it is needed no more
+		if l.memory.Followed != before {
+			return l.putState(ctx)
+		}
+		return nil
 	})
 }
 
 // fitFirst begins or takes up the first fit, waits for it and promotes it.
 func (l *Loop) fitFirst(ctx context.Context, now time.Time) error {
+	decided := l.memory.Pending
 	if err := l.finishPending(ctx); err != nil {
 		return err
+	}
+	if decided != nil && decided.Next.Stage == Promoted && l.memory.Followed == decided.Next.Version {
+		return nil // an earlier life was cut off in the promotion
 	}
 	if l.memory.Attempt == nil {
 		if err := l.begin(ctx, now, 0, []Cause{{Trigger: triggerFirst, Detail: "there is no champion"}}); err != nil {

@@ -16,14 +16,12 @@ import (
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retrainsql"
 	"github.com/mlloop/mlloop/retrain/retraintest"
-	"github.com/mlloop/mlloop/serve"
-	"github.com/mlloop/mlloop/train/frame"
 )
 
-// TestRun lets a loop run for nine days of its own, in which a cron triggers,
+// TestRun lets a loop run for thirteen days of its own, in which a cron triggers,
 // and stops it: what was answered last is durable, and nothing runs on.
 func TestRun(t *testing.T) {
-	s := newStream(t, 40*rowsADay, 1<<30)
+	s := newStream(t, 40*rowsADay, never)
 	synctest.Test(t, func(t *testing.T) {
 		offset := time.Until(at(20 * rowsADay))
 		stores := retraintest.NewStores()
@@ -36,7 +34,7 @@ func TestRun(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- loop.Run(ctx) }()
-		time.Sleep(9 * 24 * time.Hour)
+		time.Sleep(9 * day)
 		synctest.Wait()
 		retrained := retraintest.RequirePromoted(t, loop, 2)
 		require.Equal(t, time.Monday, retrained.StartedAt.Weekday())
@@ -56,19 +54,11 @@ func TestRun(t *testing.T) {
 	}) // fails when a goroutine is left
 }
 
-func rowRequest(s *stream, row int) serve.Request {
-	r := s.table.Row(row)
-	tensor := func(name string) frame.Tensor {
-		return frame.Tensor{Name: name, Datatype: frame.FP64, Shape: []int64{1}, Data: []float64{r.Get(name).Float()}}
-	}
-	return serve.Request{ID: fmt.Sprintf("r%d", row), Inputs: []frame.Tensor{tensor("x"), tensor("z")}}
-}
-
 // TestHandlerPaths checks that the handler has what its comment says, and no
 // more: nothing that changes the model.
 func TestHandlerPaths(t *testing.T) {
-	w := newWorld(t, newStream(t, 30*rowsADay, 1<<30), nil)
-	require.NoError(t, w.loop.Step(t.Context(), at(25*rowsADay)))
+	w := newWorld(t, newStream(t, 30*rowsADay, never), nil)
+	retraintest.StepAndSettle(t, w.loop, at(25*rowsADay))
 	for path, want := range map[string]int{
 		"GET /v2":                         http.StatusOK,
 		"GET /v2/health/live":             http.StatusOK,
@@ -97,14 +87,14 @@ func TestHandlerPaths(t *testing.T) {
 // TestTwoProcesses has two loops of one model, each with stores of its own on
 // one database, take turns: the events are those of one loop alone.
 func TestTwoProcesses(t *testing.T) {
-	s := newStream(t, 40*rowsADay, 1<<30)
+	s := newStream(t, 32*rowsADay, never)
 	alone := newWorld(t, s, nil)
 	alone.start(20 * rowsADay)
-	alone.run(22 * rowsADay)
+	alone.run(retrainable)
 	require.NoError(t, alone.loop.Retrain(t.Context(), "a person asked"))
-	alone.run(28 * rowsADay)
+	alone.run(31 * rowsADay)
 
-	url := "sqlite:" + filepath.Join(t.TempDir(), "loop.db")
+	url := "sqlite:" + filepath.Join(t.TempDir(), "loop.db") + "?synchronous=normal"
 	var both [2]*world
 	for i := range both {
 		stores, err := retrainsql.Open(t.Context(), url, nil)
@@ -113,28 +103,24 @@ func TestTwoProcesses(t *testing.T) {
 		both[i] = newWorldOn(t, s, stores, nil)
 	}
 	both[0].start(20 * rowsADay)
-	for day := 20; day < 28; day++ {
-		now, next := both[day%2], both[(day+1)%2]
-		if day == 22 {
+	for d := 20; d < 31; d++ {
+		now, next := both[d%2], both[(d+1)%2]
+		if d == 25 {
 			require.NoError(t, next.loop.Retrain(t.Context(), "a person asked"), "asked of the one, done by the other")
 		}
-		now.run((day + 1) * rowsADay)
+		now.runDays(1)
 		require.NoError(t, now.loop.Server().Flush(t.Context()), "labels may come in at the other one")
-		next.row = now.row
-		for row := (day - 1) * rowsADay; row < next.row; row++ {
-			if hasRow(now.right, row) {
-				next.right[row] = now.right[row] // whose labels it gives
-			}
-		}
+		next.row, next.told = now.row, now.told
 	}
 	require.Equal(t, alone.kinds(), both[0].kinds())
 	require.Equal(t, alone.route(), both[1].route())
+	retraintest.RequirePromoted(t, both[1].loop, 2)
 }
 
-// TestClosedUnderStep closes the stores in the middle of a fit: the step says
-// so, and the retraining has not failed.
+// TestClosedUnderStep closes the engine in the middle of a fit: the next step
+// says so, and the retraining has not failed.
 func TestClosedUnderStep(t *testing.T) {
-	s, url := newStream(t, 40*rowsADay, 1<<30), "sqlite:"+filepath.Join(t.TempDir(), "loop.db")
+	s, url := newStream(t, 40*rowsADay, never), "sqlite:"+filepath.Join(t.TempDir(), "loop.db")
 	stores, err := retrainsql.Open(t.Context(), url, nil)
 	require.NoError(t, err)
 	c := baseConfig(s, stores)
@@ -142,18 +128,17 @@ func TestClosedUnderStep(t *testing.T) {
 	c.Trainer = blockingTrainer{started}
 	loop, err := retrain.New(c)
 	require.NoError(t, err)
-	stepped := make(chan error, 1)
-	go func() { stepped <- loop.Step(t.Context(), at(20*rowsADay)) }()
+	require.NoError(t, loop.Step(t.Context(), at(20*rowsADay)))
 	<-started
 	require.NoError(t, stores.Engine.Close(t.Context()))
-	require.ErrorIs(t, <-stepped, retrain.ErrClosed)
+	require.ErrorIs(t, loop.Step(t.Context(), at(20*rowsADay+1)), retrain.ErrClosed)
 	require.NoError(t, errors.Join(loop.Close(t.Context()), stores.Close(t.Context())))
 
 	stores, err = retrainsql.Open(t.Context(), url, nil)
 	require.NoError(t, err)
 	w := newWorldOn(t, s, stores, nil)
 	t.Cleanup(func() { require.NoError(t, stores.Close(context.Background())) })
-	require.NoError(t, w.loop.Step(t.Context(), at(21*rowsADay)))
+	retraintest.StepAndSettle(t, w.loop, at(21*rowsADay))
 	first := retraintest.RequirePromoted(t, w.loop, 1)
 	require.Zero(t, first.Number)
 	require.Equal(t, at(20*rowsADay), first.StartedAt, "the fit went on, it did not begin anew")

@@ -3,14 +3,11 @@ package retrain
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
 	"github.com/mlloop/mlloop/registry"
-	"github.com/mlloop/mlloop/retrain/judge"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/train/frame"
 	"github.com/mlloop/mlloop/train/metric"
@@ -130,6 +127,9 @@ func (w *shadowWatch) scores() (champion, challenger metric.Scores) {
 // reads again what an earlier life had gathered.
 func (l *Loop) prepareRollout(ctx context.Context) error {
 	w, a := l.watcher, l.memory.Attempt
+	if a != nil && (a.Retraining.Champion != l.memory.Followed || l.unroutable != "") {
+		a = nil // a person has moved the champion, or this process cannot load the challenger: it is given up in this step
+	}
 	if a == nil || a.Retraining.Stage != Shadowing {
 		w.shadow = nil
 	}
@@ -171,60 +171,6 @@ func (l *Loop) newShadowWatch(ctx context.Context, a *attempt) error {
 	return nil
 }
 
-// askAgain has the shadow asked about logged rows of its stage that it has no
-// answer to: those that waited for it when the last life ended.
-func (l *Loop) askAgain(ctx context.Context, a *attempt, s *shadowWatch) error {
-	missing := make(map[rowKey]serve.Prediction)
-	after, to := a.PredictionSeq, l.watcher.checkpoint.PredictionSeq
-	for {
-		page, err := l.config.Stores.Serve.Predictions(ctx, serve.PredictionQuery{Model: l.config.Model, After: after})
-		if err != nil {
-			return err
-		}
-		if len(page) == 0 {
-			break
-		}
-		for _, p := range page {
-			after = p.Seq
-			key := rowKey{p.ID, p.Index}
-			switch {
-			case p.Variant == serve.Shadow:
-				if p.Seq <= to {
-					s.see(p)
-				}
-				delete(missing, key)
-			case watched(p) && !p.Time.Before(s.since):
-				missing[key] = p
-			}
-		}
-		if len(missing) > maxAskAgain {
-			clear(missing) // a sampled shadow: what is missing was never asked
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	rows := make([]serve.Prediction, 0, len(missing))
-	for _, p := range missing {
-		rows = append(rows, p)
-	}
-	slices.SortFunc(rows, func(a, b serve.Prediction) int { return cmp.Compare(a.Seq, b.Seq) })
-	for len(rows) > 0 { // the shadow's queue is bounded
-		done, err := l.server.AskShadow(ctx, l.config.Model, rows)
-		if err != nil {
-			return err
-		}
-		if err := l.server.Drain(ctx); err != nil || done == 0 {
-			return err
-		}
-		rows = rows[done:]
-	}
-	return nil
-}
-
-// maxAskAgain bounds the rows that a shadow is asked about again.
-const maxAskAgain = 1000
-
 func (l *Loop) classesOfVersion(ctx context.Context, version int64) ([]frame.Value, error) {
 	b, _, err := l.registry(time.Time{}).Load(ctx, registry.VersionRef(l.config.Model, version))
 	if err != nil {
@@ -236,61 +182,4 @@ func (l *Loop) classesOfVersion(ctx context.Context, version int64) ([]frame.Val
 	}
 	defer closePredictor(p)
 	return classesOf(p)
-}
-
-// judgeShadow compares the challenger with the champion on the live rows that
-// both answered and whose labels are known. It looks when the stage's time is
-// over and enough have come, then each time as many again, and once at the end
-// of its patience: each look takes a part of the level, so that looking often
-// lets no worse challenger through.
-func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdue bool, err error) {
-	a, w := l.memory.Attempt, l.watcher
-	rollout := l.config.Rollout
-	if w == nil || w.shadow == nil || now.Before(a.Retraining.StageSince.Add(rollout.Shadow)) {
-		return nil, false, nil
-	}
-	s := w.shadow
-	overdue = !now.Before(a.Retraining.StageSince.Add(l.patience(rollout.Shadow)))
-	wanted := l.minLabels() << min(a.Looks, 20)
-	if s.paired < wanted && !overdue {
-		return nil, false, nil
-	}
-	verdict := Verdict{Gate: fmt.Sprintf("shadow: non-inferior: %s by %g %%", rollout.Metric, 100*rollout.Margin), Metric: rollout.Metric, Outcome: Undetermined, N: s.paired, Needed: wanted}
-	if s.paired < l.minLabels() {
-		verdict.Reason = fmt.Sprintf("%d live rows were answered by both and labelled, %d are wanted: the shadow answered %d and failed on %d", s.paired, l.minLabels(), s.answered, s.failed)
-		return &verdict, overdue, nil
-	}
-	alpha := shadowAlpha / math.Pow(2, float64(a.Looks+1))
-	a.Looks++
-	champion, challenger := s.scores()
-	margin, err := judge.Relative(rollout.Metric, champion, rollout.Margin)
-	if err == nil {
-		var j judge.Judgement
-		if j, err = judge.NonInferior(rollout.Metric, challenger, champion, margin, &judge.Options{Alpha: alpha}); err == nil {
-			verdict = verdictOf(verdict.Gate, j)
-		}
-	}
-	if err != nil && errors.Is(err, ErrInvalid) { // such as an AUC of one class
-		verdict.Reason, err = err.Error(), nil
-	}
-	if verdict.Outcome == Undetermined {
-		verdict.Reason += fmt.Sprintf(" (Rollout.Inconclusive: %s)", rollout.Inconclusive)
-	}
-	return &verdict, overdue, err
-}
-
-// shadowAlpha is the level of all looks at a shadow together.
-const shadowAlpha = 0.05
-
-// patience is how long a stage of the planned time waits for its labels.
-func (l *Loop) patience(planned time.Duration) time.Duration {
-	return time.Duration(l.config.Rollout.Patience * float64(planned+l.config.LabelDelay))
-}
-
-// minLabels is how many labelled rows a rollout is judged on at least.
-func (l *Loop) minLabels() int {
-	if n := l.config.Rollout.MinLabels; n > 0 {
-		return n
-	}
-	return leastLabels
 }

@@ -55,6 +55,7 @@ type attempt struct {
 	PredictionSeq int64      `json:"prediction_seq"` // the last prediction logged when the present stage began
 	LabelSeq      int64      `json:"label_seq"`      // the last label known by then
 	Looks         int        `json:"looks"`          // at the shadow's labels so far
+	Planned       int        `json:"planned"`        // labelled rows for the first look at the shadow; 0: not planned yet
 	RolloutSeq    int64      `json:"rollout_seq"`    // the last prediction logged when the canary began
 	RolloutLabel  int64      `json:"rollout_label"`  // and the last label
 	RolloutSince  time.Time  `json:"rollout_since"`  // when the canary began

@@ -34,12 +34,15 @@ type Status struct {
 	LastError    string    // of the part that failed last; "": all of them work
 	FailingSince time.Time // of the first of them
 	Waiting      []string  // what the next retraining, or the one under way, waits for
+	Triggers     []string  // what each of Config.Triggers waits for, in their order; none before there is a champion
+	Retrainings  int64     // begun so far, first fits included
 	Failures     int       // retrainings in a row that failed or were rolled back
 	Fruitless    int       // and that left the champion in place
 	Alerts       []drift.Alert
 	Unwatched    []drift.Unwatched // columns whose drift the monitor cannot see
 	Learning     string            // the monitor has no reference yet; "": it has
 	Log          serve.Stats       // queue, drops, shadow
+	Backlog      Backlog           // what is stored and that no step has read
 	LabelLag     time.Duration     // from the latest prediction with a label to the last step; 0: no label has come
 	Labels       LabelStatus
 	Senders      []alert.Status
@@ -50,6 +53,15 @@ type LabelStatus struct {
 	KnownAt time.Time // the latest that was read
 	Unknown int64     // of predictions that are not in the log
 	Refused int64     // that no version can answer
+}
+
+// Backlog is how much of the stored log waits to be read. A step leaves none
+// unless its part "watch" fails; then it is counted, by the numbers of the first
+// and the last record that wait: those of other models between them, on the same
+// store, count too.
+type Backlog struct {
+	Rows   int64 // predictions
+	Labels int64
 }
 
 // Status tells where the loop stands, as of the end of its last step, and how
@@ -70,17 +82,20 @@ func (l *Loop) Status(ctx context.Context) (Status, error) {
 // board is what a loop shows of itself. It has a lock of its own: a step that
 // takes long keeps nobody from looking.
 type board struct {
-	mu      sync.Mutex
-	status  Status
-	failing map[string]Failure
+	mu       sync.Mutex
+	status   Status
+	failing  map[string]Failure
+	failures map[string]int64 // since New, by part
+	labelled time.Time        // of the latest prediction with a label; zero before
+	senders  []alert.Status   // as of the last delivery
 }
 
 // see takes over where the loop stands. The loop's turn is held.
 func (b *board) see(l *Loop) {
 	m := l.memory
 	s := Status{
-		SteppedAt: l.state.SteppedAt, Champion: m.Followed, Failures: m.Ledger.Failures, Fruitless: m.Ledger.Fruitless,
-		Labels: LabelStatus(m.Labels), Alerts: l.firing(),
+		SteppedAt: l.state.SteppedAt, Champion: m.Followed, Labels: LabelStatus(m.Labels),
+		Retrainings: m.Ledger.Next, Failures: m.Ledger.Failures, Fruitless: m.Ledger.Fruitless,
 	}
 	if m.Paused != nil {
 		s.Paused, s.PausedSince = cmp.Or(m.Paused.Reason, "no reason given"), m.Paused.Since
@@ -90,28 +105,53 @@ func (b *board) see(l *Loop) {
 		r.Causes, r.Verdicts, r.Metrics = slices.Clone(r.Causes), slices.Clone(r.Verdicts), maps.Clone(r.Metrics)
 		s.Retraining = &r
 	}
-	if w := l.watcher; w != nil && w.monitor != nil {
-		s.Unwatched = w.monitor.Unwatched()
-		if have, want := w.monitor.Learning(); want > 0 {
-			s.Learning = fmt.Sprintf("%d of %d rows", have, want)
-		}
-		if !w.labelled.IsZero() {
-			s.LabelLag = max(0, l.state.SteppedAt.Sub(w.labelled))
-		}
-	}
 	for _, topic := range slices.Sorted(maps.Keys(m.Waits)) {
 		s.Waiting = append(s.Waiting, m.Waits[topic])
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.seeWatcher(l.watcher, &s)
+	s.Triggers, s.Backlog = b.status.Triggers, b.status.Backlog
 	b.status = s
+}
+
+// seeWatcher takes over what the watcher knows. One that failed is gone until it
+// has been restored: what it last said is still the best there is, and an alert
+// has not resolved by that. b.mu is held.
+func (b *board) seeWatcher(w *watcher, s *Status) {
+	if w != nil && w.monitor != nil {
+		s.Alerts, s.Unwatched = w.monitor.Alerts(), w.monitor.Unwatched()
+		if have, want := w.monitor.Learning(); want > 0 {
+			s.Learning = fmt.Sprintf("%d of %d rows", have, want)
+		}
+		b.labelled = w.labelled
+	} else {
+		s.Alerts, s.Unwatched, s.Learning = b.status.Alerts, b.status.Unwatched, b.status.Learning
+	}
+	if !b.labelled.IsZero() {
+		s.LabelLag = max(0, s.SteppedAt.Sub(b.labelled))
+	}
+}
+
+// seeStep takes over what a step found out about what is waited for.
+func (b *board) seeStep(triggers []string, backlog Backlog) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.status.Triggers, b.status.Backlog = triggers, backlog
+}
+
+// seeSenders takes over where the senders stand.
+func (b *board) seeSenders(s []alert.Status) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.senders = s
 }
 
 func (b *board) snapshot() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.status
-	s.Waiting, s.Alerts = slices.Clone(s.Waiting), slices.Clone(s.Alerts)
+	s.Waiting, s.Triggers, s.Alerts, s.Unwatched = slices.Clone(s.Waiting), slices.Clone(s.Triggers), slices.Clone(s.Alerts), slices.Clone(s.Unwatched)
 	for _, part := range slices.Sorted(maps.Keys(b.failing)) {
 		f := b.failing[part]
 		s.Failing = append(s.Failing, f)
@@ -122,8 +162,19 @@ func (b *board) snapshot() Status {
 	return s
 }
 
-// fail notes that a part failed.
-func (b *board) fail(now time.Time, part string, err error) {
+// counts returns what Metrics tells and Status does not: failures since New, by
+// part, when the latest prediction with a label was made, and where the senders
+// stood at the last delivery.
+func (b *board) counts() (failures map[string]int64, labelled time.Time, senders []alert.Status) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	failures = make(map[string]int64, len(b.failures))
+	maps.Copy(failures, b.failures)
+	return failures, b.labelled, slices.Clone(b.senders)
+}
+
+// fail notes that a part failed, and reports whether it worked before.
+func (b *board) fail(now time.Time, part string, err error) (first bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	f, failing := b.failing[part]
@@ -132,17 +183,29 @@ func (b *board) fail(now time.Time, part string, err error) {
 	}
 	f.Count, f.Error = f.Count+1, err.Error()
 	if b.failing == nil {
-		b.failing = make(map[string]Failure)
+		b.failing, b.failures = make(map[string]Failure), make(map[string]int64)
 	}
 	b.failing[part] = f
+	b.failures[part]++
+	return !failing
 }
 
-// succeed notes that a part works.
-func (b *board) succeed(part string) {
+// succeed notes that a part works, and reports whether it failed before.
+func (b *board) succeed(part string) (again bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	_, again = b.failing[part]
 	delete(b.failing, part)
 	if part != partStores {
 		delete(b.failing, partStores)
 	}
+	return again
+}
+
+// fails reports whether a part failed when it was last done.
+func (b *board) fails(part string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, failing := b.failing[part]
+	return failing
 }

@@ -38,13 +38,18 @@ type part struct {
 
 func (l *Loop) step(ctx context.Context, now time.Time) error {
 	if err := l.open(ctx); err != nil {
-		l.status.fail(l.config.Now(), partStores, err)
+		if ctx.Err() == nil {
+			l.status.fail(l.config.Now(), partStores, err)
+		}
 		return err
 	}
 	if now.Equal(l.state.SteppedAt) && !l.memory.Unfinished {
 		return nil
 	}
 	if ignore, err := l.watchClock(ctx, now); ignore || err != nil {
+		if err != nil && ctx.Err() == nil {
+			l.status.fail(l.config.Now(), partStores, err)
+		}
 		return err
 	}
 	var champion int64
@@ -63,8 +68,44 @@ func (l *Loop) step(ctx context.Context, now time.Time) error {
 	if ctx.Err() != nil {
 		return errors.Join(append(errs, ctx.Err())...) // the step was cut off: it is run again
 	}
+	l.status.seeStep(l.waits(now, l.memory.Followed), l.backlog(ctx))
+	before := l.state.SteppedAt
 	l.state.SteppedAt, l.memory.Unfinished = now, len(errs) > 0
-	return errors.Join(append(errs, l.putState(ctx))...)
+	err := l.putState(ctx)
+	if err != nil {
+		l.state.SteppedAt = before // the step was not completed
+	}
+	return errors.Join(append(errs, err, l.noteState(ctx, now, err))...)
+}
+
+// noteState tells of a state that cannot be stored, and of the end of that. The
+// memory does not remember that it could not be stored: Status does.
+func (l *Loop) noteState(ctx context.Context, now time.Time, err error) error {
+	key := fmt.Sprintf("failing/%s/%d", partState, now.UnixMilli())
+	switch {
+	case err == nil && l.status.succeed(partState):
+		return l.report(ctx, Event{Time: now, Kind: EventStepRecovered, Key: key + "/recovered", Text: partState + " works again"})
+	case err != nil && ctx.Err() == nil && l.status.fail(now, partState, err):
+		return l.report(ctx, Event{Time: now, Kind: EventStepFailing, Key: key, Text: fmt.Sprintf("%s fails, and is tried again at each step: %v", partState, err)})
+	}
+	return nil
+}
+
+// backlog is how much of the stored log no step has read.
+func (l *Loop) backlog(ctx context.Context) Backlog {
+	if !l.status.fails(partWatch) {
+		return Backlog{}
+	}
+	before := l.status.snapshot().Backlog
+	counts, err := l.config.Stores.Serve.Counts(ctx, l.config.Model)
+	if err != nil {
+		return before // its part tells of the error
+	}
+	read, err := l.config.Stores.Drift.Checkpoint(ctx, l.config.Model)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return before
+	}
+	return Backlog{Rows: max(0, counts.LastSeq-read.PredictionSeq), Labels: max(0, counts.LastLabel-read.LabelSeq)}
 }
 
 // doParts does each part, and tells of those that fail and of those that work
@@ -89,6 +130,7 @@ func (l *Loop) doParts(ctx context.Context, now time.Time, parts []part) []error
 // The parts of a step, as Status and events name them.
 const (
 	partStores    = "stores"
+	partState     = "state"
 	partAlias     = "follow the alias"
 	partPending   = "carry out what was decided"
 	partLog       = "prediction log"
@@ -97,6 +139,11 @@ const (
 	partAdvance   = "advance"
 	partRetention = "retention"
 )
+
+// stepParts are all of them, in their order.
+func stepParts() []string {
+	return []string{partStores, partAlias, partPending, partLog, partLabels, partWatch, partAdvance, partRetention, partState}
+}
 
 // noteFailure keeps the count of a part's failures and reports the first of a
 // cause, and the end of it.

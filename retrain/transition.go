@@ -99,6 +99,7 @@ func (l *Loop) carryOut(ctx context.Context, t transition) error {
 func (l *Loop) settleTransition(t transition) {
 	m := &l.memory
 	m.Pending, m.DecidedAt = nil, t.Now
+	m.wait("judge", "")
 	if t.Next.Stage.Final() {
 		m.Ledger.end(t.Now, t.Next)
 		m.Attempt = nil

@@ -26,6 +26,7 @@ type Situation struct {
 
 // Trigger says when a retraining is wanted. Implementations are safe for
 // concurrent use and depend on the situation alone. A panic counts as an error.
+// One that is a Waiter too says in Status what it waits for.
 type Trigger interface {
 	// Wanted returns the cause, or nil. An error is logged and wants nothing.
 	Wanted(s Situation) (*Cause, error)
@@ -40,19 +41,22 @@ func (f TriggerFunc) Wanted(s Situation) (*Cause, error) { return f(s) }
 // OnDrift wants a retraining while a drift alert is firing: that of the one
 // that is furthest beyond its threshold. The loop answers an alert once, and
 // again only as Policy says.
-func OnDrift() Trigger {
-	return TriggerFunc(func(s Situation) (*Cause, error) {
-		if len(s.Alerts) == 0 {
-			return nil, nil
+func OnDrift() Trigger { return onDrift{} }
+
+type onDrift struct{}
+
+// Wanted implements Trigger.
+func (onDrift) Wanted(s Situation) (*Cause, error) {
+	if len(s.Alerts) == 0 {
+		return nil, nil
+	}
+	a := s.Alerts[0]
+	for _, other := range s.Alerts {
+		if other.Worst > a.Worst {
+			a = other
 		}
-		a := s.Alerts[0]
-		for _, other := range s.Alerts {
-			if other.Worst > a.Worst {
-				a = other
-			}
-		}
-		return &Cause{Trigger: triggerDrift, Detail: a.Source + ": " + strings.Join(a.ColumnNames(), ", "), AlertID: a.ID}, nil
-	})
+	}
+	return &Cause{Trigger: triggerDrift, Detail: a.Source + ": " + strings.Join(a.ColumnNames(), ", "), AlertID: a.ID}, nil
 }
 
 // minDecayLabels is the least number of labels on which OnDecay says anything.

@@ -121,6 +121,9 @@ func (l *Loop) restoreWatcher(ctx context.Context, now time.Time) error {
 	if err := json.Unmarshal(checkpoint.State, &state); err != nil {
 		return fault.Errorf(fault.Corrupt, "checkpoint: %w", err)
 	}
+	if err := state.Canary.validate(); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
 	l.watcher = &watcher{checkpoint: checkpoint, canary: state.Canary, labelled: state.Labelled}
 	if err := l.newMonitor(ctx, now, checkpoint.Version); err != nil {
 		l.watcher = nil

@@ -88,8 +88,8 @@ func TestClassifier(t *testing.T) {
 		Schema: frame.Schema{{Name: "age", Kind: frame.Float64}, {Name: "plan", Kind: frame.String}},
 		Values: []frame.Value{frame.FloatValue(33.5), frame.StringValue("pro")},
 	}, logged[1].Features)
-	require.Equal(t, frame.StringValue("stays"), logged[1].Output)
-	require.InDeltaSlice(t, want[2:4], logged[1].Scores, 1e-6)
+	require.Equal(t, frame.StringValue("stays"), logged[1].Label())
+	require.InDeltaSlice(t, want[2:4], logged[1].Scores(), 1e-6)
 }
 
 // TestBrokenBundles: parts that are missing, damaged or of another model are told at loading.

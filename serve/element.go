@@ -54,18 +54,18 @@ func element(data any, i int) frame.Value {
 // makeRows returns the rows of a batch that are logged: the columns of s, in
 // memory of their own.
 func (s *shape) makeRows(b batch) []frame.Row {
-	return rowsOf(s.columns, s.widths, b.inputs, b.n)
+	width := len(s.columns)
+	values := valuesOf(width, s.widths, b.inputs, b.n)
+	rows := make([]frame.Row, b.n)
+	for i := range rows {
+		rows[i] = frame.Row{Schema: s.columns, Values: values[i*width : (i+1)*width : (i+1)*width]}
+	}
+	return rows
 }
 
-// outputRows returns the outputs of n rows as they are logged, in memory of
-// their own, as the caller owns the outputs.
-func (s *shape) outputRows(outputs []frame.Tensor, n int) []frame.Row {
-	return rowsOf(s.outputs, s.outWidths, outputs, n)
-}
-
-// rowsOf returns the rows of n-row tensors that fill so many columns each.
-func rowsOf(columns frame.Schema, widths []int, tensors []frame.Tensor, n int) []frame.Row {
-	width := len(columns)
+// valuesOf returns the values of n-row tensors that fill so many columns each,
+// width in all, row by row.
+func valuesOf(width int, widths []int, tensors []frame.Tensor, n int) []frame.Value {
 	values := make([]frame.Value, n*width)
 	at := 0
 	for i, t := range tensors {
@@ -77,11 +77,7 @@ func rowsOf(columns frame.Schema, widths []int, tensors []frame.Tensor, n int) [
 		}
 		at += w
 	}
-	rows := make([]frame.Row, n)
-	for i := range rows {
-		rows[i] = frame.Row{Schema: columns, Values: values[i*width : (i+1)*width : (i+1)*width]}
-	}
-	return rows
+	return values
 }
 
 // cloneTensors returns the first rows of n-row tensors in memory of their own.

@@ -57,13 +57,13 @@ func ExampleServer_Predict() {
 	}
 	fmt.Println("version", resp.Version, "says", resp.Outputs[0].Data)
 
-	err = srv.Label(ctx, "churn", []serve.LabelInput{{ID: "customer 7 in May", Value: frame.StringValue("goes")}})
-	if err != nil {
-		log.Fatal(err)
+	report, err := srv.Label(ctx, "churn", []serve.LabelInput{{ID: "customer 7 in May", Value: frame.StringValue("goes")}})
+	if err != nil || report.Stored != 1 {
+		log.Fatal(report, err)
 	}
 	labelled, err := predictions.Labels(ctx, serve.LabelQuery{Model: "churn"})
 	for _, p := range labelled {
-		fmt.Println(p.Prediction.ID, p.Output.Text(), "was", p.Label.Value.Text(), err)
+		fmt.Println(p.Prediction.ID, p.Label().Text(), "was", p.Truth.Value.Text(), err)
 	}
 	// Output:
 	// version 1 says [stays]

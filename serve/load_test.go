@@ -203,6 +203,7 @@ func TestAdd(t *testing.T) {
 	require.ErrorIs(t, err, serve.ErrClosed)
 	require.ErrorIs(t, s.Ready(), serve.ErrClosed)
 	require.ErrorIs(t, s.SetRoute(t.Context(), serve.Route{Model: "churn", Primary: 1, Rev: 1}), serve.ErrClosed)
-	require.ErrorIs(t, s.Label(t.Context(), "churn", nil), serve.ErrClosed)
+	_, err = s.Label(t.Context(), "churn", nil)
+	require.ErrorIs(t, err, serve.ErrClosed)
 	require.True(t, errors.Is(s.Load(t.Context(), "churn/1"), serve.ErrClosed))
 }

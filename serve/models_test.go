@@ -114,6 +114,7 @@ func newServer(t *testing.T, models serve.Models, opts *serve.Options) (*serve.S
 	}}
 	s := serve.New(models, &o)
 	t.Cleanup(func() {
+		require.NoError(t, s.Drain(context.Background())) // Close would leave a shadow's answer behind
 		require.NoError(t, s.Close(context.Background()))
 		require.Zero(t, open.add(0), "predictors left open")
 	})

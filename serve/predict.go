@@ -131,7 +131,7 @@ type answer struct {
 	at         time.Time
 	latency    time.Duration
 	rows       []frame.Row // nil when nobody wants them, or none could be made
-	digests    []uint64    // of the rows, once they are recorded
+	digests    []uint64    // to be logged; nil: those of the rows
 	outputs    []frame.Tensor
 	n          int // rows; 0 when the request could not be read
 }

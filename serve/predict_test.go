@@ -70,7 +70,7 @@ func TestPredictorSuite(t *testing.T) {
 
 func TestPredict(t *testing.T) {
 	s := servetest.New(t, "sums", sums(), &serve.Options{Now: func() time.Time { return noon }})
-	resp, err := s.Predict(t.Context(), "sums", serve.Request{ID: "r", Key: "k", Inputs: sumInputs(), Outputs: []string{"sum"}})
+	resp, err := s.Predict(t.Context(), "sums", serve.Request{ID: "r", Key: "k", TraceID: "t", Inputs: sumInputs(), Outputs: []string{"sum"}})
 	require.NoError(t, err)
 	require.Equal(t, serve.Response{ID: "r", Model: "sums", Version: 1, Variant: serve.Primary, Outputs: []frame.Tensor{
 		{Name: "sum", Datatype: frame.FP64, Shape: []int64{2}, Data: []float64{3.5, 8.5}},
@@ -82,16 +82,23 @@ func TestPredict(t *testing.T) {
 		require.Positive(t, got[i].Latency)
 		got[i].Latency = 0
 	}
-	require.Equal(t, []serve.Prediction{
+	outputs := frame.Schema{{Name: "parts.0", Kind: frame.Float64}, {Name: "parts.1", Kind: frame.Float64}, {Name: "sum", Kind: frame.Float64}}
+	want := []serve.Prediction{
 		{
-			Seq: 1, ID: "r/0", Model: "sums", Version: 1, Variant: serve.Primary, Key: "k", Time: noon, Propensity: 1, Output: frame.FloatValue(3.5),
 			Features: frame.Row{Schema: schema, Values: []frame.Value{frame.FloatValue(0.5), frame.IntValue(1), frame.IntValue(2), frame.StringValue("a")}},
+			Outputs:  frame.Row{Schema: outputs, Values: []frame.Value{frame.FloatValue(0.5), frame.FloatValue(3), frame.FloatValue(3.5)}},
 		},
 		{
-			Seq: 2, ID: "r/1", Model: "sums", Version: 1, Variant: serve.Primary, Key: "k", Time: noon, Propensity: 1, Output: frame.FloatValue(8.5),
 			Features: frame.Row{Schema: schema, Values: []frame.Value{frame.FloatValue(1.5), frame.IntValue(3), frame.IntValue(4), frame.StringValue("b")}},
+			Outputs:  frame.Row{Schema: outputs, Values: []frame.Value{frame.FloatValue(1.5), frame.FloatValue(7), frame.FloatValue(8.5)}},
 		},
-	}, got)
+	}
+	for i := range want {
+		p := &want[i]
+		p.Seq, p.ID, p.Index, p.Attempt, p.Model, p.Version, p.Variant, p.Status = int64(i)+1, "r", i, 1, "sums", 1, serve.Primary, frame.Answered
+		p.Key, p.Time, p.Propensity, p.RouteRev, p.TraceID, p.Digest = "k", noon, 1, 1, "t", serve.Digest(p.Features)
+	}
+	require.Equal(t, want, got)
 }
 
 func TestPredictMakesIDs(t *testing.T) {
@@ -104,7 +111,7 @@ func TestPredictMakesIDs(t *testing.T) {
 	got := servetest.RequirePredictions(t, s, "churn", 2)
 	require.Equal(t, a.ID, got[0].ID)
 	require.Equal(t, a.ID, got[0].Key, "without a key the ID is hashed")
-	require.Equal(t, []float64{1}, got[0].Scores)
+	require.Equal(t, []float64{1}, got[0].Scores())
 }
 
 // TestSameIDLogsOnce: a client that asks again after a lost answer is answered
@@ -140,7 +147,11 @@ func refusedRequests() []refusedRequest {
 			in[1].Datatype = frame.FP32
 			in[2].Shape = []int64{2, 3}
 			return append(in, in[1])
-		}), serve.ErrInvalid, `serve: predict sums: input "plam" is unknown; input "price" is given twice; input "plan" is missing; input "price" is FP32, want FP64; input "sizes" has shape [2 3], want [-1 2]` + takes},
+		}), serve.ErrInvalid, `serve: predict sums: input "plam" is unknown; input "price" is given twice; input "plan" is missing; input "price" is FP32, want FP64; input "sizes" has shape [2 3], want [-1 2]: dimension 1 is 3, not 2` + takes},
+		{"negative shape", "sums", with(func(in []frame.Tensor) []frame.Tensor {
+			in[1].Shape = []int64{-1}
+			return in
+		}), serve.ErrInvalid, `serve: predict sums: input "price" has shape [-1], want [-1]: dimension 0 is -1: say how many there are` + takes},
 		{"rows differ", "sums", with(func(in []frame.Tensor) []frame.Tensor {
 			in[0] = frame.Tensor{Name: "plan", Datatype: frame.BYTES, Shape: []int64{1}, Data: []string{"a"}}
 			return in
@@ -152,7 +163,7 @@ func refusedRequests() []refusedRequest {
 		{"scalar", "sums", with(func(in []frame.Tensor) []frame.Tensor {
 			in[1] = frame.Tensor{Name: "price", Datatype: frame.FP64, Data: []float64{1}}
 			return in
-		}), serve.ErrInvalid, `serve: predict sums: input "price" has shape [], want [-1]` + takes},
+		}), serve.ErrInvalid, `serve: predict sums: input "price" has shape [], want [-1]: it has 0 dimensions, not 1` + takes},
 		{"no rows", "sums", serve.Request{Inputs: []frame.Tensor{
 			{Name: "price", Datatype: frame.FP64, Shape: []int64{0}, Data: []float64{}},
 			{Name: "sizes", Datatype: frame.INT32, Shape: []int64{0, 2}, Data: []int32{}},
@@ -179,7 +190,10 @@ func TestPredictErrors(t *testing.T) {
 			require.ErrorIs(t, err, c.kind, c.why)
 		}
 	}
-	servetest.RequirePredictions(t, s, "sums", 0)
+	failed := servetest.RequirePredictions(t, s, "sums", 2) // of one batch; the others could not even be read
+	for i, p := range failed {
+		require.Equal(t, []any{frame.Failed, "negative price", i, frame.Row{}}, []any{p.Status, p.Error, p.Index, p.Outputs})
+	}
 }
 
 // TestPanicIsOneRequests: a predictor's panic is that request's error.
@@ -231,7 +245,8 @@ func TestNamedVersion(t *testing.T) {
 func TestMetadata(t *testing.T) {
 	s := servetest.New(t, "churn", servetest.Constant("one"), nil)
 	require.NoError(t, s.Add("churn", 2, sums()))
-	require.NoError(t, s.SetRoute(t.Context(), serve.Route{Model: "churn", Primary: 1, Shadow: 2, Rev: 1}))
+	require.NoError(t, s.Add("churn", 3, sums()))
+	require.NoError(t, s.SetRoute(t.Context(), serve.Route{Model: "churn", Primary: 1, Canary: 2, Shadow: 3, Rev: 1}))
 	md, err := s.Metadata("churn", 0)
 	require.NoError(t, err)
 	require.Equal(t, serve.Metadata{Model: "churn", Version: 1, Versions: []int64{1, 2}, Platform: "mlloop_predictor", Signature: servetest.Constant("").Signature()}, md)
@@ -239,7 +254,7 @@ func TestMetadata(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, sums().Signature(), md.Signature)
 	_, err = s.Metadata("churn", 3)
-	require.ErrorIs(t, err, serve.ErrNotFound)
+	require.ErrorIs(t, err, serve.ErrNotFound, "a shadow cannot be asked, so it is not listed as ready")
 	_, err = s.Metadata("other", 0)
 	require.ErrorIs(t, err, serve.ErrNotFound)
 }

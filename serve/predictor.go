@@ -24,9 +24,10 @@ const (
 )
 
 // Observer is told of every row that was answered or could not be, and again
-// of every label, on the request path: it must be quick and must not block; its
-// panic is logged and reaches nobody. Shadow answers are not shown. drift.Monitor
-// is one. A loop's monitor is fed by the prediction log instead.
+// of every label that is stored, on the request path: it must be quick and must
+// not block; its panic is logged once, counted, and reaches nobody. Shadow
+// answers are not shown, and a request that is sent again is: only the log knows
+// it. drift.Monitor is one. A loop's monitor is fed by the prediction log instead.
 type Observer interface {
 	Observe(o frame.Observation)
 }

@@ -23,12 +23,6 @@ func (s *Server) recordFrom(m *served, req *Request, a *answer, first int) {
 	if len(a.rows) == 0 || (s.log == nil && observer == nil) {
 		return
 	}
-	if a.digests == nil {
-		a.digests = make([]uint64, len(a.rows))
-		for i, row := range a.rows {
-			a.digests[i] = Digest(row)
-		}
-	}
 	ps := s.predictions(m, req, a, first)
 	if s.log != nil {
 		s.log.put(ps)
@@ -47,19 +41,26 @@ func (s *Server) predictions(m *served, req *Request, a *answer, first int) []Pr
 	if a.err != nil {
 		text = clip(a.err.Error())
 	}
-	var outputs []frame.Row
-	if a.err == nil {
-		outputs = a.version.shape.outputRows(a.outputs, len(a.rows))
+	var outputs []frame.Value
+	shape := &a.version.shape
+	width := len(shape.outputs)
+	if a.err == nil { // in memory of their own, as the caller owns the outputs
+		outputs = valuesOf(width, shape.outWidths, a.outputs, len(a.rows))
 	}
 	ps := make([]Prediction, len(a.rows))
 	for i := range ps {
 		ps[i] = Prediction{
 			ID: req.ID, Index: first + i, Model: m.name, Version: a.version.number, Variant: a.variant, Status: a.status, Key: req.Key,
-			Time: a.at, Features: a.rows[i], Digest: a.digests[i], Propensity: a.propensity, Latency: a.latency,
+			Time: a.at, Features: a.rows[i], Propensity: a.propensity, Latency: a.latency,
 			RouteRev: a.rev, TraceID: req.TraceID, Error: text,
 		}
 		if outputs != nil {
-			ps[i].Outputs = outputs[i]
+			ps[i].Outputs = frame.Row{Schema: shape.outputs, Values: outputs[i*width : (i+1)*width : (i+1)*width]}
+		}
+		if a.digests != nil {
+			ps[i].Digest = a.digests[i]
+		} else {
+			ps[i].Digest = Digest(a.rows[i])
 		}
 	}
 	return ps

@@ -56,31 +56,41 @@ func (s *Server) runApart(ctx context.Context, quit <-chan struct{}, v *version,
 	var state atomic.Int32
 	done := make(chan outcome, 1)
 	go func() {
-		defer v.release()
 		outputs, err := s.run(ctx, v, b, rows)
 		if state.CompareAndSwap(callRuns, callEnded) {
+			v.release() // first: who waits for the outcome may close the server then
 			done <- outcome{outputs, err}
 			return
 		}
 		v.hung.Add(-1)
 		s.abandoned.Add(-1)
+		v.release()
 	}()
 	select {
 	case o = <-done:
-		return o, false
+		return o.late(ctx, v), false
 	case <-quit:
 		o.err = errQuit
 	case <-ctx.Done():
-		o.err = fmt.Errorf("version %d did not answer in time: %w", v.number, ctx.Err())
+		o = outcome{err: ctx.Err()}.late(ctx, v)
 	}
 	v.hung.Add(1)
 	s.abandoned.Add(1)
 	if !state.CompareAndSwap(callRuns, callAbandoned) { // it came just now
 		v.hung.Add(-1)
 		s.abandoned.Add(-1)
-		return <-done, false
+		return (<-done).late(ctx, v), false
 	}
 	return o, true
+}
+
+// late makes an error that came after the call's time say so, whether the
+// predictor gave up or was left behind.
+func (o outcome) late(ctx context.Context, v *version) outcome {
+	if o.err != nil && ctx.Err() != nil {
+		o.err = fmt.Errorf("version %d did not answer in time: %w", v.number, o.err)
+	}
+	return o
 }
 
 // isTimeout reports whether a predictor gave up because time was over.

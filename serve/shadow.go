@@ -19,7 +19,7 @@ type ShadowOptions struct {
 	Timeout    time.Duration // for each answer; 0: 5 s
 	QueueRows  int           // rows that may wait; 0: 1,024
 	QueueBytes int64         // of inputs that may wait; 0: 64 MiB
-	Rate       float64       // rows a second at most, chosen by a hash of the routing key, so that the same keys are asked as long as the traffic is even; 0: all
+	Rate       float64       // rows a second of Options.Now at most, chosen by a hash of the routing key, so that the same keys are asked as long as the traffic is even; 0: all
 }
 
 func (o *ShadowOptions) setDefaults() {
@@ -62,7 +62,7 @@ type shadowJob struct {
 	bytes   int64
 	rev     int64
 	logged  []frame.Row // as the answer's version read them: what is logged if the shadow cannot read its own
-	digests []uint64    // of logged
+	digests []uint64    // of logged: what names the attempt
 	inputs  []frame.Tensor
 	rows    []frame.Row
 }
@@ -96,14 +96,14 @@ func (s *Server) eachShadow(fn func(q *shadowQueue) error) error {
 func (q *shadowQueue) offer(g *grip, req *Request, a *answer) {
 	v := g.shadow
 	g.shadow = nil
-	job := shadowJob{version: v, req: *req, rev: a.rev, digests: a.digests}
+	job := shadowJob{version: v, req: *req, rev: a.rev}
 	job.req.Inputs, job.req.Outputs = nil, nil
 	// A predictor of rows shares those that were made for the log; others need the caller's tensors.
 	share := v.shape.rows != nil && len(a.rows) > 0 && v.shape.columns.Equal(a.rows[0].Schema)
 	if job.bytes = bytesOf(req.Inputs); share {
 		job.bytes = 40 * int64(len(a.rows)*len(v.shape.columns))
 	}
-	n := q.reserve(&job, q.sample(req.Key, a.n), a.n)
+	n := q.reserve(&job, q.sample(a.at, req.Key, a.n), a.n)
 	if n == 0 {
 		return
 	}
@@ -113,19 +113,23 @@ func (q *shadowQueue) offer(g *grip, req *Request, a *answer) {
 		job.inputs = cloneTensors(req.Inputs, n, a.n)
 	}
 	if len(a.rows) > 0 {
-		job.logged = a.rows[:n]
+		job.logged, job.digests = a.rows[:n], make([]uint64, n)
+		for i, row := range job.logged {
+			job.digests[i] = Digest(row)
+		}
 	}
 	q.put(job)
 }
 
-// sample returns how many of a request's n rows the rate lets through.
-func (q *shadowQueue) sample(key string, n int) int {
+// sample returns how many of a request's n rows the rate lets through. It goes
+// by the server's clock: a replay in virtual time samples as the traffic would be.
+func (q *shadowQueue) sample(at time.Time, key string, n int) int {
 	rate := q.server.opts.Shadow.Rate
 	if rate <= 0 {
 		return n
 	}
 	q.mu.Lock()
-	taken := q.sampler.take(time.Now(), key, n, rate)
+	taken := q.sampler.take(at, key, n, rate)
 	q.mu.Unlock()
 	q.unsampled.Add(int64(n - taken))
 	return taken
@@ -217,7 +221,7 @@ func (q *shadowQueue) ask(job shadowJob) Status {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Shadow.Timeout)
 	defer cancel()
-	a := answer{version: v, n: job.n, rows: job.rows, digests: job.digests[:min(job.n, len(job.digests))]}
+	a := answer{version: v, n: job.n, rows: job.rows, digests: job.digests}
 	at, began := s.opts.Now(), time.Now()
 	b, err := batch{n: job.n}, error(nil)
 	if job.rows == nil {
@@ -240,9 +244,6 @@ func (q *shadowQueue) ask(job shadowJob) Status {
 	}
 	if a.rows == nil {
 		a.rows = job.logged
-	}
-	if len(a.digests) == 0 {
-		a.digests = nil
 	}
 	if a.err != nil && s.shadowFailed.Add(1) == 1 {
 		s.opts.Logger.Warn("serve: the shadow cannot answer", "model", q.model.name, "version", v.number, "error", a.err)

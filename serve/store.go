@@ -176,7 +176,8 @@ type Store interface {
 	// failure. A Shadow row belongs to the latest attempt with its Digest, and is
 	// passed over when that has one or there is none, as after an erasure. The
 	// same record stored twice (equal Time, Variant, Status and Digest) is one.
-	// The store keeps nothing that it is handed.
+	// The store keeps nothing that it is handed. Errors: Invalid for values that do
+	// not fit their schema, an unknown Variant or Status.
 	AppendPredictions(ctx context.Context, ps []Prediction) error
 	// AppendLabels stores labels whose rows have an answer, all or none, and
 	// returns the others, as they came. It sets the Seq and Replaces of those that
@@ -195,7 +196,8 @@ type Store interface {
 	Counts(ctx context.Context, model string) (Counts, error)
 	// Erase deletes every prediction whose Key or ID is among the subjects, and all
 	// labels of those rows, and returns how many predictions those were. Cursors
-	// stay valid: a Seq is never given again.
+	// stay valid: a Seq is never given again. Flush the server before, so that
+	// nothing of them waits to be stored.
 	Erase(ctx context.Context, model string, subjects []string) (int64, error)
 	// Trim deletes the predictions with the earliest Times, and labels of rows that
 	// have none left, and returns how many predictions those were.

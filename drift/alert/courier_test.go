@@ -78,7 +78,7 @@ func TestAReceiverIsLeftAloneAsLongAsItAsks(t *testing.T) {
 			f.add(1, time.Now())
 			s := &receiver{name: "s", say: func(context.Context, alert.Message) error { return asking{errors.New("later"), ask} }}
 			require.NoError(t, courier(t, f, store, nil, s).Deliver(t.Context(), time.Now()))
-			require.Equal(t, want, store.saved["s"].NextTry.Sub(time.Now()))
+			require.Equal(t, want, time.Until(store.saved["s"].NextTry))
 		})
 	}
 }

@@ -9,21 +9,23 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mlloop/mlloop/retrain/retrainsql"
+	"github.com/mlloop/mlloop/serve/servehttp"
 )
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "where to listen")
 	dir := flag.String("dir", "", "folder of the databases; a temporary one when empty")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *addr, *dir, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
@@ -32,7 +34,7 @@ func main() {
 }
 
 func run(ctx context.Context, addr, dir string, out io.Writer) (err error) {
-	listener, err := net.Listen("tcp", addr)
+	listener, err := servehttp.Listen(ctx, addr)
 	if err != nil {
 		return fmt.Errorf("%w: choose another address with -addr", err)
 	}
@@ -63,7 +65,8 @@ func run(ctx context.Context, addr, dir string, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, loop.Close(context.Background())) }()
-	if err := loop.Step(ctx, time.Now()); err != nil { // fits the first model, or goes on with the last one
+	fmt.Fprintln(out, "The first model is fitted, or the last one taken up: a few seconds.")
+	if err := loop.FitFirst(ctx, time.Now(), nil); err != nil {
 		return err
 	}
 
@@ -71,34 +74,37 @@ func run(ctx context.Context, addr, dir string, out io.Writer) (err error) {
 	mux.Handle("/", shop.Handler())
 	mux.Handle("/v2/", loop.Handler())
 	fmt.Fprintf(out, hint, listener.Addr(), dir)
-	return serve(ctx, listener, mux, loop.Run)
-}
-
-// serve answers requests until background, which ends with ctx, has ended.
-func serve(ctx context.Context, listener net.Listener, handler http.Handler, background func(context.Context) error) error {
-	ctx, cancel := context.WithCancel(ctx)
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	served := make(chan error, 1)
-	go func() {
-		defer cancel()
-		served <- server.Serve(listener)
-	}()
-	err := errors.Join(background(ctx), server.Shutdown(context.WithoutCancel(ctx)))
-	if failed := <-served; !errors.Is(failed, http.ErrServerClosed) {
-		err = errors.Join(err, failed)
-	}
-	return err
+	ctx, stop := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	var served, booked error
+	work.Go(func() {
+		defer stop()
+		served = servehttp.Serve(ctx, listener, mux, &servehttp.ServeOptions{Drain: loop.Handler().Drain})
+	})
+	work.Go(func() {
+		defer stop()
+		booked = shop.bookkeeping(ctx)
+	})
+	err = loop.Run(ctx)
+	stop()
+	work.Wait()
+	return errors.Join(err, served, booked)
 }
 
 const hint = `The shop and its churn model answer at http://%[1]s. In another terminal:
 
   curl http://%[1]s/customers/c3999
   curl http://%[1]s/v2/models/churn
-  curl http://%[1]s/v2/models/churn/infer -d '{"id": "c3999", "inputs": [
+  curl http://%[1]s/v2/models/churn/infer -H 'X-Mlloop-Key: c3999' -d '{"id": "c3999", "inputs": [
     {"name": "plan",   "datatype": "BYTES", "shape": [1], "data": ["basic"]},
     {"name": "region", "datatype": "BYTES", "shape": [1], "data": ["north"]},
     {"name": "spend",  "datatype": "FP64",  "shape": [1], "data": [12.5]},
     {"name": "visits", "datatype": "INT64", "shape": [1], "data": [2]}]}'
+
+The id names the prediction: its label comes under it, from the shop's outcomes 30
+days later, or at once from whoever knows better. The key keeps a customer on one side
+of a canary; without it, the id does.
+
   curl http://%[1]s/v2/models/churn/feedback -d '{"labels": [{"id": "c3999", "value": 1}]}'
 
 Everything is in %[2]s: shop.db is the shop's, loop.db the loop's. Ctrl-C stops it;

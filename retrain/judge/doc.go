@@ -19,8 +19,8 @@
 // give no larger variance. Where even the longest do, the rows depend on each
 // other for too long, and the judgement is inconclusive. So it is on fewer than 30
 // rows, and for AUC with fewer than 20 rows of a class. Independent rows, too, look
-// dependent now and then: about one judgement in twelve is inconclusive for that
-// alone, however many rows there are, and the next one is not.
+// dependent now and then: about one judgement in seventeen (of Final, one in ten)
+// is inconclusive for that alone, however many rows there are.
 //
 // # A canary and a primary
 //

@@ -16,6 +16,7 @@ type estimate struct {
 	block    int
 	known    bool   // there is a variance
 	few      string // why the rows are no ground for a judgement
+	runs     string // why their variance is not settled: they depend on each other for too long
 }
 
 // add adds the mean of a series times the sign, as independent of what is there.
@@ -41,8 +42,8 @@ func (e *estimate) add(s series, sign float64) {
 	}
 	e.variance, e.df, e.known = e.variance+v, df, true
 	e.block = max(e.block, sp.block)
-	if !sp.settled && e.few == "" {
-		e.few = fmt.Sprintf("rows depend on each other over more than %d of them, too long for %d rows", sp.block, sp.n)
+	if !sp.settled && e.runs == "" {
+		e.runs = fmt.Sprintf("rows depend on each other over more than %d of them, too long for %d rows", sp.block, sp.n)
 	}
 }
 
@@ -61,7 +62,7 @@ func (e estimate) judge(q question, m metric.Metric, margin float64, o Options) 
 	}
 	se := math.Sqrt(e.variance)
 	t := student(1-o.Alpha, e.df)
-	f := facts{low: e.gain - t*se, high: e.gain + t*se, gain: e.gain, margin: margin}
+	f := facts{low: e.gain - t*se, high: e.gain + t*se, gain: e.gain, margin: margin, settled: e.runs == ""}
 	j.Low, j.High = f.low, f.high
 	if !m.HigherBetter {
 		j.Low, j.High = -f.high, -f.low
@@ -73,7 +74,8 @@ func (e estimate) judge(q question, m metric.Metric, margin float64, o Options) 
 	}
 	if e.few == "" {
 		j.Outcome = q.outcome(f)
-	} else {
+	}
+	if e.few != "" || (e.runs != "" && j.Outcome == Inconclusive) {
 		j.Needed = max(j.Needed, e.n*2, leastRows)
 	}
 	j.Reason = e.reason(q, m, j)
@@ -93,6 +95,8 @@ func (e estimate) reason(q question, m metric.Metric, j Judgement) string {
 	switch {
 	case e.few != "":
 		text += ": " + e.few
+	case e.runs != "" && j.Outcome == Inconclusive:
+		text += ": " + e.runs
 	default:
 		text += ": " + q.says(j.Outcome, m, j.Margin)
 	}

@@ -31,12 +31,14 @@ func NonInferior(name string, challenger, champion metric.Scores, margin float64
 }
 
 // NoHarm asks whether the challenger's metric is proven worse than the
-// champion's by more than the margin: then it fails. It passes where that is not
-// so though harm of twice the margin would have been shown with the wanted power,
-// or where non-inferiority is shown. It is inconclusive with fewer rows, and
-// always so with a margin of 0 unless the challenger is shown worse or better. The
-// probability that a challenger worse by just the margin fails is at most Alpha.
-// Interval and errors are NonInferior's.
+// champion's by more than the margin: then it fails. Else it passes where what is
+// seen is within the margin, or where harm of twice the margin would have been
+// shown with the wanted power; of rows that depend on each other for too long it
+// passes only what is seen to be no worse at all. It is inconclusive on too few
+// rows, and where harm is seen that is neither shown nor ruled out. It is for those
+// to whom freshness matters: the probability that a challenger worse by just the
+// margin fails is at most Alpha, and about half of such pass. Interval and errors
+// are NonInferior's.
 func NoHarm(name string, challenger, champion metric.Scores, margin float64, o *Options) (Judgement, error) {
 	return paired("no harm", noHarm{}, name, challenger, champion, margin, o)
 }

@@ -11,6 +11,7 @@ type facts struct {
 	gain, low, high float64
 	mde             float64
 	margin          float64
+	settled         bool // the bounds hold: rows do not depend on each other for too long
 }
 
 // question turns facts into an outcome. It depends on nothing else.
@@ -27,6 +28,7 @@ type nonInferior struct{}
 
 func (nonInferior) outcome(f facts) Outcome {
 	switch {
+	case !f.settled:
 	case f.low > -f.margin:
 		return Pass
 	case f.high < -f.margin:
@@ -59,9 +61,9 @@ type noHarm struct{}
 
 func (noHarm) outcome(f facts) Outcome {
 	switch {
-	case f.high < -f.margin:
+	case f.settled && f.high < -f.margin:
 		return Fail
-	case f.low > -f.margin || f.mde <= f.margin:
+	case f.gain >= 0, f.settled && (f.gain >= -f.margin || f.mde <= f.margin):
 		return Pass
 	}
 	return Inconclusive
@@ -72,9 +74,9 @@ func (noHarm) distance(f facts) float64 { return f.margin }
 
 func (noHarm) says(o Outcome, _ metric.Metric, margin float64) string {
 	return map[Outcome]string{
-		Pass:         fmt.Sprintf("no harm beyond %.4g is shown, and twice that would have been", margin),
+		Pass:         fmt.Sprintf("no harm beyond %.4g is shown", margin),
 		Fail:         fmt.Sprintf("harm beyond %.4g is shown", margin),
-		Inconclusive: fmt.Sprintf("no harm beyond %.4g is shown, but twice that might have been missed", margin),
+		Inconclusive: fmt.Sprintf("harm beyond %.4g is seen, and neither shown nor ruled out", margin),
 	}[o]
 }
 
@@ -86,6 +88,7 @@ type superior struct{}
 
 func (superior) outcome(f facts) Outcome {
 	switch {
+	case !f.settled:
 	case f.low > f.margin:
 		return Pass
 	case f.high < f.margin:

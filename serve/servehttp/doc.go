@@ -22,7 +22,8 @@
 // request that is sent again is logged once. The request parameter "key", or
 // the header X-Mlloop-Key, keeps a caller on one side of a traffic split;
 // without it the id decides. The response says in "model_version" and in the
-// parameter "variant" who answered.
+// parameter "variant" who answered; with the parameter "fallback" it was the
+// primary, in the place of a canary that failed.
 //
 //	curl localhost:8080/v2/models/churn/infer -d '{"id":"r1","inputs":[
 //	    {"name":"age","datatype":"FP64","shape":[1],"data":[42]}]}'

@@ -23,6 +23,9 @@ func (q *inferRequest) encode(dst []byte, resp *serve.Response) (body []byte, js
 	dst = appendString(dst, resp.ID)
 	dst = append(dst, `,"parameters":{"variant":`...)
 	dst = appendString(dst, string(resp.Variant))
+	if resp.Fallback { // the canary failed, and the primary answered in its place
+		dst = append(dst, `,"fallback":true`...)
+	}
 	dst = append(dst, `},"outputs":[`...)
 	var tail []byte
 	anyBinary := false

@@ -106,6 +106,16 @@ func check(p serve.Prediction) error {
 			return fault.Errorf(fault.Invalid, "prediction %q: %w", p.ID, err)
 		}
 	}
+	switch p.Variant {
+	case serve.Primary, serve.Canary, serve.Shadow:
+	default:
+		return fault.Errorf(fault.Invalid, "prediction %q: unknown variant %q", p.ID, p.Variant)
+	}
+	switch p.Status {
+	case frame.Answered, frame.Fallback, frame.Failed, frame.TimedOut, frame.Refused:
+	default:
+		return fault.Errorf(fault.Invalid, "prediction %q: unknown status %q", p.ID, p.Status)
+	}
 	return nil
 }
 

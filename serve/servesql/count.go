@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"time"
 
+	"github.com/mlloop/mlloop/internal/sqldb"
 	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/serve"
 )
@@ -40,24 +41,39 @@ func (t *tally) prediction(r stored, bytes int64) {
 	t.bytes += bytes
 }
 
-// tallies are the changes of one transaction, by model. Made by locked.
+// tallies are the changes of one transaction, by model.
 type tallies map[string]*tally
 
-// locked begins a transaction by writing to the counts of the models, which
-// makes it wait for others that change their logs: what it then reads stays so
+// change runs fn in a transaction that changes the logs of the groups' models,
+// and then brings their counts up to date. It begins by writing to the counts,
+// which makes it wait for others that change these logs: what fn reads stays so
 // until it commits, also where the pool's transactions do not begin as writers.
-func locked(ctx context.Context, tx *sql.Tx, lock *sql.Stmt, groups []rowsOf) (tallies, error) {
-	t := tallies{}
-	for _, g := range groups {
-		if t[g.model] != nil {
-			continue
-		}
-		t[g.model] = &tally{}
-		if _, err := tx.StmtContext(ctx, lock).ExecContext(ctx, g.model); err != nil {
-			return nil, err
-		}
+// Statements are prepared before it begins: a pool of one connection must do.
+func (s *Store) change(ctx context.Context, groups []rowsOf, fn func(tx *sql.Tx, counts tallies) error) error {
+	lock, err := s.stmt(ctx, lockCount)
+	if err != nil {
+		return sqldb.Fault(err)
 	}
-	return t, nil
+	add, err := s.stmt(ctx, addCount)
+	if err != nil {
+		return sqldb.Fault(err)
+	}
+	return s.db.Tx(ctx, func(tx *sql.Tx) error {
+		counts := tallies{}
+		for _, g := range groups {
+			if counts[g.model] != nil {
+				continue
+			}
+			counts[g.model] = &tally{}
+			if _, err := tx.StmtContext(ctx, lock).ExecContext(ctx, g.model); err != nil {
+				return err
+			}
+		}
+		if err := fn(tx, counts); err != nil {
+			return err
+		}
+		return counts.store(ctx, tx, add)
+	})
 }
 
 // store brings the counts up to date.

@@ -54,28 +54,18 @@ func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []s
 	if err != nil {
 		return nil, sqldb.Fault(err)
 	}
-	lock, add, err := s.prepareCounts(ctx)
-	if err != nil {
-		return nil, sqldb.Fault(err)
-	}
 	var kept []int
 	var replaces []frame.Value
 	var last int64
-	err = s.db.Tx(ctx, func(tx *sql.Tx) error {
-		counts, err := locked(ctx, tx, lock, groups)
-		if err != nil {
-			return err
-		}
+	err = s.change(ctx, groups, func(tx *sql.Tx, counts tallies) error {
 		known, err := readRows(ctx, tx, answered, stored, groups)
 		if err != nil {
 			return err
 		}
 		var args []any
 		args, kept, replaces, unknown = known.sort(ls, counts)
-		if last, err = in.run(ctx, tx, args); err != nil {
-			return err
-		}
-		return counts.store(ctx, tx, add)
+		last, err = in.run(ctx, tx, args)
+		return err
 	})
 	if err != nil {
 		return nil, err

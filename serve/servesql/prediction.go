@@ -34,7 +34,6 @@ func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) er
 		return sqldb.Fault(err)
 	}
 	groups := group(len(ps), func(i int) rowKey { return keyOf(&ps[i]) })
-	// Prepared before the transaction begins: a pool of one connection must do.
 	stored, err := s.prepareRows(ctx, selectStored, ofTheseRows, groups)
 	if err != nil {
 		return sqldb.Fault(err)
@@ -43,15 +42,7 @@ func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) er
 	if err != nil {
 		return sqldb.Fault(err)
 	}
-	lock, add, err := s.prepareCounts(ctx)
-	if err != nil {
-		return sqldb.Fault(err)
-	}
-	return s.db.Tx(ctx, func(tx *sql.Tx) error {
-		counts, err := locked(ctx, tx, lock, groups)
-		if err != nil {
-			return err
-		}
+	return s.change(ctx, groups, func(tx *sql.Tx, counts tallies) error {
 		rows, err := readStored(ctx, tx, stored, groups)
 		if err != nil {
 			return err
@@ -68,10 +59,8 @@ func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) er
 			kept = append(kept, args[i*predictionWidth:(i+1)*predictionWidth]...)
 			kept[from+attemptAt] = p.attempt
 		}
-		if _, err := in.run(ctx, tx, kept); err != nil {
-			return err
-		}
-		return counts.store(ctx, tx, add)
+		_, err = in.run(ctx, tx, kept)
+		return err
 	})
 }
 
@@ -196,13 +185,6 @@ func sizes(n int) []int {
 		}
 	}
 	return out
-}
-
-func (s *Store) prepareCounts(ctx context.Context) (lock, add *sql.Stmt, err error) {
-	if lock, err = s.stmt(ctx, lockCount); err == nil {
-		add, err = s.stmt(ctx, addCount)
-	}
-	return lock, add, err
 }
 
 // Predictions implements serve.Store.

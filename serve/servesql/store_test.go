@@ -34,7 +34,7 @@ func TestStore(t *testing.T) {
 
 // pool opens a database the way a service does that knows nothing of mlloop,
 // but for waiting for the disk.
-func pool(t *testing.T, path string) *sql.DB {
+func pool(t testing.TB, path string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=synchronous(off)")
 	require.NoError(t, err)

@@ -35,7 +35,9 @@ func TestGreet(t *testing.T) {
 	logged := servetest.RequirePredictions(t, srv, "churn", 1)
 	require.Equal(t, frame.FloatValue(42), logged[0].Features.Get("x"))
 
-	require.NoError(t, srv.Label(t.Context(), "churn", []serve.LabelInput{{ID: "visit 1", Value: frame.StringValue("stays")}}))
+	report, err := srv.Label(t.Context(), "churn", []serve.LabelInput{{ID: "visit 1", Value: frame.StringValue("stays")}})
+	require.NoError(t, err)
+	require.Equal(t, serve.LabelReport{Stored: 1}, report)
 	servetest.RequireLabel(t, srv, "churn", "visit 1", frame.StringValue("stays"))
 }
 

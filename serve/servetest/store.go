@@ -15,15 +15,15 @@ import (
 	"github.com/mlloop/mlloop/train/frame"
 )
 
-// Run is the conformance suite of serve.Store: what every backend must do.
-// newStore returns an empty store that is closed when its test ends.
-func Run(t *testing.T, newStore func(t *testing.T) serve.Store) {
-	t.Helper()
-	cases := []struct {
-		name string
-		why  string // what a reader should learn when the case fails
-		run  func(t *testing.T, s serve.Store)
-	}{
+// storeCase is one case of the conformance suite.
+type storeCase struct {
+	name string
+	why  string // what a reader should learn when the case fails
+	run  func(t *testing.T, s serve.Store)
+}
+
+func storeCases() []storeCase {
+	return []storeCase{
 		{"predictions come back", "every field of a prediction survives storing, times to the millisecond in UTC", testRoundTrip},
 		{"odd values come back", "NaN of any bits, infinities, -0, bytes that are no text and nulls survive bit by bit", testOddValues},
 		{"nothing is kept of the arguments", "callers reuse their buffers", testKeepsNothing},
@@ -54,7 +54,13 @@ func Run(t *testing.T, newStore func(t *testing.T) serve.Store) {
 		{"bad rows", "values that do not fit their schema are refused, with nothing stored", testBadRows},
 		{"cancelled context", "a cancelled context stops a call with its own error", testCancelled},
 	}
-	for _, c := range cases {
+}
+
+// Run is the conformance suite of serve.Store: what every backend must do.
+// newStore returns an empty store that is closed when its test ends.
+func Run(t *testing.T, newStore func(t *testing.T) serve.Store) {
+	t.Helper()
+	for _, c := range storeCases() {
 		t.Run(c.name, func(t *testing.T) {
 			defer func() {
 				if t.Failed() {
@@ -318,7 +324,8 @@ func testBadRows(t *testing.T, s serve.Store) {
 	short.Features.Values = short.Features.Values[:3]
 	kind := prediction("churn", "kind", serve.Primary)
 	kind.Outputs.Values = []frame.Value{frame.IntValue(1), {}, {}}
-	for _, bad := range []serve.Prediction{short, kind} {
+	status := with(prediction("churn", "status", serve.Primary), "")
+	for _, bad := range []serve.Prediction{short, kind, status, prediction("churn", "variant", "tertiary")} {
 		err := s.AppendPredictions(t.Context(), []serve.Prediction{prediction("churn", "a", serve.Primary), bad})
 		require.ErrorIs(t, err, serve.ErrInvalid)
 		require.ErrorContains(t, err, fmt.Sprintf("prediction %q: ", bad.ID))
