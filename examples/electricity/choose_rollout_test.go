@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"sync"
 	"testing"
 	"time"
 
@@ -30,28 +29,22 @@ type duel struct {
 	champion, sound, broken metric.Scores
 }
 
-// duels are fought at the end of each week of the past; once for both tables.
-var duels = sync.OnceValue(func() *[]duel { return new([]duel) })
-
-func fight(t *testing.T, m *market) []duel {
+// fight has a duel at the end of each week of the past.
+func fight(t *testing.T, m *market) (all []duel) {
 	t.Helper()
-	all := duels()
-	if len(*all) > 0 {
-		return *all
-	}
 	faulty := moveLabels(t, m, swappedRows)
 	for seed := range verdictSeeds {
 		for older := windowRows; older+periodRows+8*rowsPerDay <= historyRows; older += chooseEvery {
 			newer := older + periodRows
 			first := newer + labelDelay
-			*all = append(*all, duel{
+			all = append(all, duel{
 				champion: scores(t, fitWith(t, m, trainer(), windowRows, older, seed), m, first),
 				sound:    scores(t, fitWith(t, m, trainer(), windowRows, newer, seed+100), m, first),
 				broken:   scores(t, fitWith(t, faulty, trainer(), windowRows, newer, seed+100), m, first),
 			})
 		}
 	}
-	return *all
+	return all
 }
 
 // moveLabels returns the market with each row's label that of so many rows before.
@@ -111,9 +104,9 @@ func (c *tally) String() string {
 }
 
 // verdicts judges every duel on every stretch of so many days, a new one each day.
-func verdicts(t *testing.T, m *market, days int, judged func(challenger, champion metric.Scores) (judge.Judgement, error)) (sound, broken tally) {
+func verdicts(t *testing.T, duels []duel, days int, judged func(challenger, champion metric.Scores) (judge.Judgement, error)) (sound, broken tally) {
 	t.Helper()
-	for _, d := range fight(t, m) {
+	for _, d := range duels {
 		for from := 0; from+days*rowsPerDay <= len(d.champion.Labels); from += rowsPerDay {
 			to := from + days*rowsPerDay
 			champion := part(d.champion, from, to)
@@ -129,14 +122,14 @@ func verdicts(t *testing.T, m *market, days int, judged func(challenger, champio
 
 // chooseGate tells what gates make of a sound and of a broken challenger on so
 // many held-out days.
-func chooseGate(t *testing.T, m *market) {
+func chooseGate(t *testing.T, duels []duel) {
 	for _, g := range []struct {
 		name  string
 		judge func(string, metric.Scores, metric.Scores, float64, *judge.Options) (judge.Judgement, error)
 	}{{"no harm", judge.NoHarm}, {"non-inferior", judge.NonInferior}} {
 		for _, days := range []int{1, 3, 7} {
 			for _, margin := range []float64{0.05, 0.10, 0.15} {
-				sound, broken := verdicts(t, m, days, func(a, b metric.Scores) (judge.Judgement, error) {
+				sound, broken := verdicts(t, duels, days, func(a, b metric.Scores) (judge.Judgement, error) {
 					return g.judge(metric.NameAccuracy, a, b, margin, nil)
 				})
 				fmt.Printf("%-12s %d days, accuracy by %.2f: sound %s; broken %s\n", g.name, days, margin, &sound, &broken)
@@ -147,11 +140,11 @@ func chooseGate(t *testing.T, m *market) {
 
 // chooseShadow tells what the shadow's first look makes of them: at half of the
 // level of 0.05.
-func chooseShadow(t *testing.T, m *market) {
+func chooseShadow(t *testing.T, duels []duel) {
 	for _, name := range []string{metric.NameLogLoss, metric.NameAccuracy} {
 		for _, days := range []int{1, 2, 3, 5} {
 			for _, margin := range []float64{0.05, 0.15, 0.25, 0.5, 1} {
-				sound, broken := verdicts(t, m, days, func(a, b metric.Scores) (judge.Judgement, error) {
+				sound, broken := verdicts(t, duels, days, func(a, b metric.Scores) (judge.Judgement, error) {
 					absolute, err := judge.Relative(name, b, margin)
 					if err != nil {
 						return judge.Judgement{}, err
@@ -181,7 +174,7 @@ func chooseRollout(t *testing.T, m *market) {
 		{"a canary of 75 %", func(c *retrain.Config) { c.Rollout.Weights = []float64{0.75} }},
 		{"a shadow of 3 days", func(c *retrain.Config) { c.Rollout.Shadow = 3 * day }},
 		{"a patience of 1", func(c *retrain.Config) { c.Rollout.Patience = 1 }},
-		{"a patience of 3", func(c *retrain.Config) { c.Rollout.Patience = 3 }},
+		{"a patience of 2", func(c *retrain.Config) { c.Rollout.Patience = 2 }},
 		{"what is inconclusive keeps the champion", func(c *retrain.Config) {
 			c.Inconclusive, c.Rollout.Inconclusive = retrain.KeepChampion, retrain.KeepChampion
 		}},

@@ -26,8 +26,11 @@ func TestChoose(t *testing.T) {
 	past := &market{table: m.table.Slice(0, historyRows), labels: m.labels[:historyRows], history: historyRows}
 	t.Run("network", func(t *testing.T) { chooseNetwork(t, past) })
 	t.Run("age", func(t *testing.T) { chooseHoldout(t, past) })
-	t.Run("gate", func(t *testing.T) { chooseGate(t, past) })
-	t.Run("shadow", func(t *testing.T) { chooseShadow(t, past) })
+	t.Run("verdicts", func(t *testing.T) {
+		duels := fight(t, past)
+		chooseGate(t, duels)
+		chooseShadow(t, duels)
+	})
 	t.Run("rollout", func(t *testing.T) { chooseRollout(t, past) })
 }
 

@@ -118,7 +118,8 @@ func (f *figures) count(ctx context.Context, loop *retrain.Loop, stores *retrain
 	return nil
 }
 
-// countStage counts what a retraining came to, and what was found of its canary.
+// countStage counts what a retraining came to, and what labels told of its
+// canary. One that is taken back for its failed calls waits for no labels.
 func (f *figures) countStage(r retrain.Retraining) {
 	switch r.Stage {
 	case retrain.Promoted:

@@ -40,6 +40,8 @@ func TestReplayInTwoParts(t *testing.T) {
 	require.EqualValues(t, 1700, figures["predictions_logged"])
 	require.EqualValues(t, 1700-labelDelay, figures["labels_joined"])
 	require.EqualValues(t, 1, figures["retrains"])
+	require.EqualValues(t, 1, figures["promotions"])
+	require.EqualValues(t, 1, figures["canaries_judged"].(float64)+figures["canaries_unjudged"].(float64))
 	require.Greater(t, figures["loop_accuracy"], 0.75)
 
 	dir := t.TempDir()

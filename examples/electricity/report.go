@@ -60,7 +60,7 @@ func (f figures) writeTable(w io.Writer) error {
 	row("  a calendar with as many refits", fmt.Sprintf("%.4f", f.CalendarAccuracy))
 	row("  a refit every 672 rows", fmt.Sprintf("%.4f  (%d refits)", f.FortnightAccuracy, f.fits))
 	row("  loop minus calendar", f.verdict())
-	row("canaries", fmt.Sprintf("%d judged by labels, %d promoted unjudged, each with an event", f.CanariesJudged, f.CanariesUnjudged))
+	row("canaries", fmt.Sprintf("%d judged by labels, %d unjudged, each with an event", f.CanariesJudged, f.CanariesUnjudged))
 	row("alerts", fmt.Sprintf("%d, %d of them before the market was widened", f.Alerts, f.AlertsBeforeWidening))
 	row("the widening was noticed after", f.noticed())
 	row("predictions logged, labels joined", fmt.Sprintf("%d, %d", f.PredictionsLogged, f.LabelsJoined))

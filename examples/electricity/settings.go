@@ -15,6 +15,7 @@ const (
 	day         = 24 * time.Hour
 	windowRows  = 4356 // a model is fitted on the latest 90 days and 18 hours of labels
 	monitorRows = 336  // a week is compared with the reference
+	holdout     = 3 * day
 )
 
 // trainer is the one kind of model, for the loop and for every calendar that it
@@ -35,7 +36,7 @@ func configure(m *market, stores *retrain.Stores, c *clock, seed uint64) retrain
 		Model: model, Stores: stores, Data: latestWindow(m),
 		Time: timeColumn, Label: labelColumn, LabelDelay: labelDelay * halfHour, Inputs: inputs,
 		Features: features(), Trainer: trainer(),
-		Holdout:  3 * day,
+		Holdout:  holdout,
 		Gates:    []retrain.Gate{retrain.SmokeTest(), retrain.NoHarm("accuracy", 0.15)},
 		Triggers: []retrain.Trigger{retrain.OnDrift(), retrain.OnDecay("accuracy", 0.10), retrain.Every(28 * day)},
 		Policy:   retrain.Policy{Cooldown: 14 * day, Per: 29 * day},
