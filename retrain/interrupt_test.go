@@ -299,6 +299,7 @@ func texts(events []retrain.Event) []string {
 // TestInterruptions ends lives of the loop at random writes and compares what
 // is left in the end with an undisturbed life.
 func TestInterruptions(t *testing.T) {
+	t.Parallel()
 	const until = 33 * rowsADay
 	s := newStream(t, until+1, 14*rowsADay)
 	dir := t.TempDir()

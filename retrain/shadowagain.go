@@ -24,7 +24,7 @@ func (l *Loop) askAgain(ctx context.Context, a *attempt, s *shadowWatch) error {
 }
 
 // unshadowed returns the watched rows of the stage that have no answer of a
-// shadow, in the order of the log, and shows s the answers that there are.
+// shadow, in the order of the log, and shows s what there is.
 func (l *Loop) unshadowed(ctx context.Context, a *attempt, s *shadowWatch) ([]serve.Prediction, error) {
 	missing := make(map[rowKey]serve.Prediction)
 	after, to := a.PredictionSeq, l.watcher.checkpoint.PredictionSeq
@@ -37,12 +37,11 @@ func (l *Loop) unshadowed(ctx context.Context, a *attempt, s *shadowWatch) ([]se
 			break
 		}
 		for _, p := range page {
-			after = p.Seq
+			if after = p.Seq; p.Seq <= to { // what lies behind is folded next
+				s.see(p)
+			}
 			switch key := (rowKey{p.ID, p.Index}); {
 			case p.Variant == serve.Shadow:
-				if p.Seq <= to { // what lies behind is folded next
-					s.see(p)
-				}
 				delete(missing, key)
 			case watched(p) && !p.Time.Before(s.since):
 				missing[key] = p
