@@ -18,7 +18,7 @@ func TestHoldoutDefaults(t *testing.T) {
 		want   int
 	}{
 		"7 days of a row each":              {day, 400, 0.5, 7},
-		"the rows that a gate needs":        {day, 1000, 0.05, 223},
+		"the rows that a gate needs":        {day, 2000, 0.05, 446},
 		"30 % of a row a day":               {day, 100, 0.05, 30},
 		"7 days of 96 rows":                 {day / 96, 40 * 96, 0.05, 7 * 96},
 		"30 % of 96 rows a day, of 20 days": {day / 96, 20 * 96, 0.05, 6 * 96},
@@ -62,7 +62,7 @@ func TestReach(t *testing.T) {
 	l := Loop{config: Config{LabelDelay: day, Rollout: ShadowThenCanary(0.05, 0.25, 1)}.withDefaults()}
 	texts := l.outOfReach(1, 1)
 	require.Len(t, texts, 2)
-	require.Contains(t, texts[0], "the shadow needs 100 labelled rows, and in the 7 days that Rollout.Shadow and Rollout.Patience give it, at 1.0 predictions a day, about 7 come: lengthen Shadow to 100 days, or lower MinLabels")
+	require.Contains(t, texts[0], "the shadow needs 100 labelled rows, and in the 7 days that Rollout.Shadow and Rollout.Patience give it, at 1 predictions a day, about 7 come: lengthen Shadow to 100 days, or lower MinLabels")
 	require.Contains(t, texts[1], "the canary needs 100 labelled rows")
 	require.Contains(t, texts[1], "its last weight of 0.25")
 	require.Empty(t, l.outOfReach(5000*86400, 1))

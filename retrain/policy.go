@@ -119,7 +119,7 @@ func (g *ledger) end(now time.Time, r Retraining) {
 		g.Obstacles = make(map[string]obstacle)
 	}
 	name, o := obstacleOf(r)
-	o.Times = g.Obstacles[name].Times + 1
+	o.Times, o.Told = g.Obstacles[name].Times+1, g.Obstacles[name].Told
 	g.Obstacles[name] = o
 }
 
