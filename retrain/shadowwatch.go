@@ -140,6 +140,13 @@ func (l *Loop) prepareRollout(ctx context.Context) error {
 		return nil
 	}
 	r := a.Retraining
+	// A clock that was set back leaves what comes now before the stage's old beginning.
+	if w.shadow != nil {
+		rewindTimes(r.StageSince, &w.shadow.since)
+	}
+	if w.canary != nil {
+		rewindTimes(a.RolloutSince, &w.canary.Since)
+	}
 	switch {
 	case r.Stage == Shadowing && (w.shadow == nil || w.shadow.retraining != r.ID):
 		return l.newShadowWatch(ctx, a)
