@@ -43,11 +43,13 @@ func (l *Loop) reportReach(ctx context.Context, now time.Time, r Retraining) err
 // reportObstacles says what several retrainings in a row came to nothing at.
 func (l *Loop) reportObstacles(ctx context.Context, now time.Time, r Retraining) error {
 	for name, o := range l.memory.Ledger.Obstacles {
-		if o.Times == obstacleTimes {
+		if o.Times >= obstacleTimes && !o.Told {
 			text := fmt.Sprintf("%d retrainings in a row came to nothing at the same place, %q, the last one because: %s; %s", o.Times, name, o.Reason, o.Setting)
 			if err := l.report(ctx, Event{Time: now, Kind: EventUnreachable, Key: r.ID + "/obstacle/" + name, Text: text}); err != nil {
 				return err
 			}
+			o.Told = true
+			l.memory.Ledger.Obstacles[name] = o
 		}
 	}
 	return nil
@@ -62,6 +64,7 @@ type obstacle struct {
 	Times   int    `json:"times"`
 	Reason  string `json:"reason"`  // of the last one
 	Setting string `json:"setting"` // what to look at
+	Told    bool   `json:"told"`
 }
 
 // obstacleOf names what stood in a fruitless retraining's way: the gate that did

@@ -34,9 +34,10 @@ type world struct {
 	clock   atomic.Int64
 	start   time.Time
 	now     time.Time
-	every   time.Duration // between two visits
-	next    time.Time     // visit
-	books   time.Time     // when the shop writes down outcomes next
+	every   time.Duration   // between two visits
+	shift   func(*customer) // changes who comes; nil: nobody
+	next    time.Time       // visit
+	books   time.Time       // when the shop writes down outcomes next
 	visits  int
 }
 
@@ -85,6 +86,9 @@ func (w *world) advance(now time.Time, asked bool) {
 	for ; w.next.Before(now); w.next = w.next.Add(w.every) {
 		w.visits++
 		c := makeUp(w.rng, fmt.Sprintf("c%06d", w.visits), w.next)
+		if w.shift != nil {
+			w.shift(&c)
+		}
 		require.NoError(w.t, c.insert(w.t.Context(), tx))
 		came = append(came, c)
 	}
