@@ -35,8 +35,6 @@ func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, 
 	switch {
 	case c.Labels < l.minLabels():
 		verdict.Reason += fmt.Sprintf(": %d labels are wanted (Rollout.Inconclusive: %s)", l.minLabels(), rollout.Inconclusive)
-	case c.Answered < leastCalls:
-		verdict.Reason += fmt.Sprintf(": %d answers are wanted", leastCalls)
 	case c.suspicion() != "":
 		verdict.Reason += ": " + c.suspicion()
 	case c.Losses != nil && (shadowPassed(r) || c.Losses.Judge().Outcome == Pass):
@@ -46,9 +44,6 @@ func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, 
 	}
 	return nil, &verdict, overdue, nil
 }
-
-// leastCalls is how many answers a canary has to have given.
-const leastCalls = 30
 
 // shadowPassed reports whether the challenger was judged in shadow before.
 func shadowPassed(r Retraining) bool {
