@@ -313,7 +313,7 @@ func TestInterruptions(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		url, lives := urlOf(fmt.Sprintf("disturbed%d.db", seed)), 0
 		for {
-			f := &fuse{left: rng.IntN(14), before: rng.IntN(2) == 0}
+			f := &fuse{left: rng.IntN(24), before: rng.IntN(2) == 0}
 			dead := life(t, s, url, until, f)
 			if lives++; !dead {
 				break

@@ -102,6 +102,7 @@ func TestFailingPartIsTold(t *testing.T) {
 	}
 	require.Equal(t, second, w.route().Primary)
 	require.Equal(t, second, w.status().Champion)
+	require.NoError(t, w.loop.Server().Ready(), "a failing step takes no replica out")
 	failing := w.status().Failing
 	require.Len(t, failing, 1)
 	require.Equal(t, 60, failing[0].Count)
