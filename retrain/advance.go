@@ -58,6 +58,9 @@ func (l *Loop) gather(ctx context.Context, now time.Time, champion int64) (facts
 	if f.Paused && a.Retraining.Stage != Fitting {
 		return f, nil // each look at a shadow takes a part of the level: none is wasted
 	}
+	if f.Paused && a.Retraining.Stage != Fitting {
+		return f, l.tellHarm(ctx, now) // a look whose verdict is not acted on would be lost, and its part of the level
+	}
 	var err error
 	switch a.Retraining.Stage {
 	case Fitting:

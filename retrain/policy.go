@@ -131,11 +131,7 @@ func (g *ledger) forgive() {
 
 // rewind moves what lies after now to now, when the clock has gone back.
 func (g *ledger) rewind(now time.Time) {
-	for _, t := range []*time.Time{&g.First, &g.LastStart, &g.LastEnd} {
-		if t.After(now) {
-			*t = now
-		}
-	}
+	rewindTimes(now, &g.First, &g.LastStart, &g.LastEnd)
 	for id, a := range g.Answered {
 		if a.At.After(now) {
 			a.At = now
