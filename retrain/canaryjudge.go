@@ -6,9 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/retrain/judge"
 )
 
 // judgeCanary says what is shown of the canary by now. Harm, by failed calls,
@@ -20,7 +17,7 @@ func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, 
 		return nil, nil, false, nil
 	}
 	c, r, rollout := w.canary, a.Retraining, l.config.Rollout
-	gate := fmt.Sprintf("canary %g %%", 100*rollout.weight(r.Weight))
+	gate := l.canaryGate(r)
 	if harm = c.harm(gate); harm != nil || now.Before(r.StageSince.Add(rollout.Bake)) {
 		return harm, nil, false, nil
 	}
@@ -40,12 +37,34 @@ func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, 
 		verdict.Reason += fmt.Sprintf(": %d labels are wanted (Rollout.Inconclusive: %s)", l.minLabels(), rollout.Inconclusive)
 	case c.Answered < leastCalls:
 		verdict.Reason += fmt.Sprintf(": %d answers are wanted", leastCalls)
+	case c.suspicion() != "":
+		verdict.Reason += ": " + c.suspicion()
 	case c.Losses != nil && (shadowPassed(r) || c.Losses.Judge().Outcome == Pass):
 		verdict.Outcome = Pass
 	default:
 		verdict.Reason += ": without a shadow that passed, that there is no harm has to be shown"
 	}
 	return nil, &verdict, overdue, nil
+}
+
+// tellHarm tells, once a pause, of harm that a canary does while the loop is
+// paused: it is a person who has to take it back.
+func (l *Loop) tellHarm(ctx context.Context, now time.Time) error {
+	a, w := l.memory.Attempt, l.watcher
+	if a.Retraining.Stage != Canarying || w == nil || w.canary == nil {
+		return nil
+	}
+	harm := w.canary.harm(l.canaryGate(a.Retraining))
+	if harm == nil {
+		return nil
+	}
+	return l.tell(ctx, now, topicHarm, EventHarm, "the canary, version %d, does harm and answers on, because the loop is paused: call RollBack, or Unpause: %s", a.Retraining.Version, harm.Reason)
+}
+
+const topicHarm = "harm"
+
+func (l *Loop) canaryGate(r Retraining) string {
+	return fmt.Sprintf("canary %g %%", 100*l.config.Rollout.weight(r.Weight))
 }
 
 // leastCalls is how many answers a canary has to have given.
@@ -58,25 +77,12 @@ func shadowPassed(r Retraining) bool {
 	})
 }
 
-// harm returns the first comparison that has shown harm.
 func (c *canaryWatch) harm(gate string) *Verdict {
-	for _, w := range c.watches() {
-		if w.Outcome == Fail {
-			return &Verdict{Gate: gate + ": no harm", Outcome: Fail, Metric: w.Metric, Diff: w.Diff, Low: w.Low, High: w.High, N: w.Canary, Reason: w.Reason}
-		}
-	}
-	return nil
-}
-
-func (c *canaryWatch) watches() []judge.Watch {
-	out := []judge.Watch{c.Failures.Judge()}
-	if c.Slow != nil {
-		out = append(out, c.Slow.Judge())
-	}
+	watches := c.watches()
 	if c.Losses != nil {
-		out = append(out, c.Losses.Judge())
+		watches = append(watches, c.Losses.Judge())
 	}
-	return out
+	return harmOf(gate, watches)
 }
 
 func (c *canaryWatch) describe() string {
@@ -86,12 +92,4 @@ func (c *canaryWatch) describe() string {
 		text += fmt.Sprintf(", %s differs by %+.4f [%+.4f, %+.4f]", c.Metric, j.Diff, j.Low, j.High)
 	}
 	return text
-}
-
-// validate reports a stored comparison that lacks a part.
-func (c *canaryWatch) validate() error {
-	if c != nil && c.Failures == nil {
-		return fault.Errorf(fault.Corrupt, "the canary's comparison lacks its failures")
-	}
-	return nil
 }

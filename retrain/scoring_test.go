@@ -53,6 +53,9 @@ func TestShadowWatchPairs(t *testing.T) {
 		champion: 1, challenger: 2, theirs: []frame.Value{no, yes}, own: []frame.Value{no, yes, perhaps},
 		classes: []frame.Value{no, yes, perhaps}, rows: make(map[rowKey]*pair),
 	}
+	var err error
+	w.callWatch, err = newCallWatch(0.01)
+	require.NoError(t, err)
 	give := func(id string, variant serve.Variant, version int64, scores ...float64) {
 		w.label(serve.LabelledPrediction{Prediction: logged(id, variant, version, scores...), Truth: serve.Label{Value: yes}})
 	}

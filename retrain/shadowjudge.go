@@ -15,20 +15,22 @@ import (
 // both answered and whose labels are known. It looks when the stage's time is
 // over and enough have come, then each time as many again, and once at the end
 // of its patience: each look takes a part of the level, so that looking often
-// lets no worse challenger through.
+// lets no worse challenger through. Calls that fail or are slow are harm of their
+// own, looked for at every step: rows without an answer are in no comparison.
 func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdue bool, err error) {
 	a, w := l.memory.Attempt, l.watcher
 	rollout := l.config.Rollout
-	if w == nil || w.shadow == nil || now.Before(a.Retraining.StageSince.Add(rollout.Shadow)) {
+	if w == nil || w.shadow == nil {
 		return nil, false, nil
 	}
 	s := w.shadow
+	if harm := harmOf("shadow", s.watches()); harm != nil || now.Before(a.Retraining.StageSince.Add(rollout.Shadow)) {
+		return harm, false, nil
+	}
 	overdue = !now.Before(a.Retraining.StageSince.Add(l.patience(rollout.Shadow)))
 	verdict := Verdict{Gate: fmt.Sprintf("shadow: non-inferior: %s by %g %%", rollout.Metric, 100*rollout.Margin), Metric: rollout.Metric, Outcome: Undetermined, N: s.paired}
-	if s.paired < l.minLabels() {
-		l.memory.wait("judge", fmt.Sprintf("the shadow of %s has %d of at least %d labelled rows", a.Retraining.ID, s.paired, l.minLabels()))
+	if verdict.Reason = l.withheld(a, s); verdict.Reason != "" {
 		verdict.Needed = l.minLabels()
-		verdict.Reason = fmt.Sprintf("%d live rows were answered by both and labelled, %d are wanted: the shadow answered %d and failed on %d (Rollout.Inconclusive: %s)", s.paired, l.minLabels(), s.answered, s.failed, rollout.Inconclusive)
 		return &verdict, overdue, nil
 	}
 	if a.Planned > 0 && !overdue && l.awaitsRows(a, s) {
@@ -57,6 +59,19 @@ func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdu
 		verdict.Reason += fmt.Sprintf(" (Rollout.Inconclusive: %s)", rollout.Inconclusive)
 	}
 	return &verdict, overdue, err
+}
+
+// withheld says why the shadow is not compared yet; "" when it may be.
+func (l *Loop) withheld(a *attempt, s *shadowWatch) string {
+	why := s.suspicion()
+	if s.paired < l.minLabels() {
+		why = fmt.Sprintf("%d live rows were answered by both and labelled, %d are wanted: the shadow answered %d calls and failed on %d", s.paired, l.minLabels(), s.Answered, s.Failed)
+	}
+	if why == "" {
+		return ""
+	}
+	l.memory.wait("judge", fmt.Sprintf("the shadow of %s is not judged yet: %s", a.Retraining.ID, why))
+	return fmt.Sprintf("%s (Rollout.Inconclusive: %s)", why, l.config.Rollout.Inconclusive)
 }
 
 // awaitsRows reports, and notes, that the shadow has not the rows of its next look.

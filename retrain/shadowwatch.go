@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mlloop/mlloop/registry"
+	"github.com/mlloop/mlloop/retrain/judge"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/train/frame"
 	"github.com/mlloop/mlloop/train/metric"
@@ -17,8 +18,10 @@ import (
 const maxPairs = 50_000
 
 // shadowWatch gathers the labelled rows that both the champion and the shadow
-// answered. It is read again from the log after a restart. Nil watches nothing.
+// answered, and watches the shadow's calls. It is read again from the log after a
+// restart. Nil watches nothing.
 type shadowWatch struct {
+	callWatch
 	retraining           string // ID
 	since                time.Time
 	champion, challenger int64 // versions
@@ -26,8 +29,6 @@ type shadowWatch struct {
 	own, theirs          []frame.Value // classes of the challenger and of the champion
 	rows                 map[rowKey]*pair
 	paired               int // rows with a label and both answers
-	answered             int // rows that the shadow answered
-	failed               int // and that it could not
 }
 
 // pair is one row with what both said about it.
@@ -43,14 +44,19 @@ func (p *pair) complete() bool {
 
 // see takes a logged row: the shadow's answer may come after the label.
 func (w *shadowWatch) see(p serve.Prediction) {
-	if w == nil || p.Variant != serve.Shadow || p.Version != w.challenger || p.Time.Before(w.since) {
+	switch {
+	case w == nil || p.Time.Before(w.since):
+		return
+	case p.Variant == serve.Primary && p.Version == w.champion:
+		w.callWatch.see(judge.Primary, p)
+		return
+	case p.Variant != serve.Shadow || p.Version != w.challenger:
 		return
 	}
+	w.callWatch.see(judge.Canary, p)
 	if !p.Status.OK() {
-		w.failed++
 		return
 	}
-	w.answered++
 	if row := w.rows[rowKey{p.ID, p.Index}]; row != nil && row.challenger == nil && len(p.Scores()) == len(w.own) {
 		row.challenger = p.Scores()
 		w.count(row)
@@ -140,6 +146,13 @@ func (l *Loop) prepareRollout(ctx context.Context) error {
 		return nil
 	}
 	r := a.Retraining
+	// A clock that was set back leaves what comes now before the stage's old beginning.
+	if w.shadow != nil {
+		rewindTimes(r.StageSince, &w.shadow.since)
+	}
+	if w.canary != nil {
+		rewindTimes(a.RolloutSince, &w.canary.Since)
+	}
 	switch {
 	case r.Stage == Shadowing && (w.shadow == nil || w.shadow.retraining != r.ID):
 		return l.newShadowWatch(ctx, a)
@@ -160,6 +173,9 @@ func (l *Loop) newShadowWatch(ctx context.Context, a *attempt) error {
 	s := &shadowWatch{
 		retraining: r.ID, since: r.StageSince, champion: r.Champion, challenger: r.Version,
 		classes: allClasses(l.watcher.classes, own), own: own, theirs: l.watcher.classes, rows: make(map[rowKey]*pair),
+	}
+	if s.callWatch, err = newCallWatch(l.config.Rollout.FailureMargin); err != nil {
+		return err
 	}
 	if err := l.eachLabel(ctx, a.LabelSeq, s.label); err != nil {
 		return err
