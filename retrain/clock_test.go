@@ -16,7 +16,6 @@ import (
 // TestClockSetBackUnderACanary sets the clock back by ten days while a canary
 // runs, which then fails: what came after the clock was set back is looked at,
 // though it lies before the canary's beginning.
-
 func TestClockSetBackUnderACanary(t *testing.T) {
 	var bad atomic.Bool
 	w := challenged(t, retrain.Canarying, func(c *retrain.Config) {
