@@ -32,6 +32,7 @@ func TestNewRefuses(t *testing.T) {
 		"Rollout: Metric: ":                             func(c *retrain.Config) { c.Rollout.Metric = "fame" },
 		"want rising shares between 0 and 1":            func(c *retrain.Config) { c.Rollout.Weights = []float64{0.5, 0.25} },
 		"Rollout: RollbackMargin is -1":                 func(c *retrain.Config) { c.Rollout.RollbackMargin = -1 },
+		"Rollout: FailureMargin is 1: want 0 to 0.99":   func(c *retrain.Config) { c.Rollout.FailureMargin = 1 },
 		"Rollout: Shadow, Bake and MinLabels":           func(c *retrain.Config) { c.Rollout.MinLabels = -1 },
 		`Gates[0]: `:                                    func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.NonInferior("acuracy", 0)} },
 		`Gates[1]: `:                                    func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.SmokeTest(), retrain.AtLeast("x", 0)} },

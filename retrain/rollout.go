@@ -46,7 +46,8 @@ type Rollout struct {
 	// Metric, the canary must be shown to be for a roll-back by labels. 0: 0.25.
 	RollbackMargin float64
 	// FailureMargin is by how much the canary's rate of failed calls, or of slow
-	// ones, must be shown to lie above the primary's for a roll-back. 0: 0.01.
+	// ones, must be shown to lie above the primary's for a roll-back, at most 0.99. A
+	// shadow that fails on more of its rows does not pass. 0: 0.01.
 	FailureMargin float64
 	// Patience is how many times the planned time, Shadow or Bake with the label
 	// delay, a stage waits for labels before it ends as inconclusive. 0: 4.
@@ -131,7 +132,7 @@ func (r Rollout) validate(p *fault.Problems) {
 		low, high float64
 	}{
 		{"Margin", r.Margin, 0, 10}, {"RollbackMargin", r.RollbackMargin, 0, 10},
-		{"FailureMargin", r.FailureMargin, 0, 1}, {"Patience", r.Patience, 1, 1000},
+		{"FailureMargin", r.FailureMargin, 0, 0.99}, {"Patience", r.Patience, 1, 1000},
 	} {
 		if !(v.value >= v.low && v.value <= v.high) {
 			p.Addf("Rollout: %s is %g: want %g to %g", v.name, v.value, v.low, v.high)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/retrain/judge"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/train/frame"
 	"github.com/mlloop/mlloop/train/metric"
@@ -48,11 +50,58 @@ func TestSameClass(t *testing.T) {
 	require.False(t, sameClass(one, frame.Value{}))
 }
 
-func TestShadowWatchPairs(t *testing.T) {
-	w := &shadowWatch{
+func newTestWatch(t *testing.T) *shadowWatch {
+	t.Helper()
+	failures, err := judge.NewRates(nil)
+	require.NoError(t, err)
+	return &shadowWatch{
 		champion: 1, challenger: 2, theirs: []frame.Value{no, yes}, own: []frame.Value{no, yes, perhaps},
-		classes: []frame.Value{no, yes, perhaps}, rows: make(map[rowKey]*pair),
+		classes: []frame.Value{no, yes, perhaps}, rows: make(map[rowKey]*pair), failures: failures,
 	}
+}
+
+// TestSampledShadowKeepsItsPairs labels a hundred thousand rows, of which the
+// shadow was asked about one in a hundred: none of those is forgotten for the
+// sake of the others.
+func TestSampledShadowKeepsItsPairs(t *testing.T) {
+	w := newTestWatch(t)
+	for i := range 2 * maxPairs {
+		id := fmt.Sprint(i)
+		give := func(p serve.Prediction) {
+			p.Time = time.UnixMilli(int64(i))
+			w.label(serve.LabelledPrediction{Prediction: p, Truth: serve.Label{Value: yes}})
+		}
+		give(logged(id, serve.Primary, 1, 0.5, 0.5))
+		if i%100 == 0 {
+			give(logged(id, serve.Shadow, 2, 0, 1, 0))
+		}
+	}
+	require.Equal(t, 2*maxPairs/100, w.paired)
+	require.LessOrEqual(t, len(w.rows), maxPairs)
+}
+
+// TestFailingShadow is judged by its failures before it is by its answers.
+func TestFailingShadow(t *testing.T) {
+	w := newTestWatch(t)
+	see := func(n int, status serve.Status) {
+		for range n {
+			p := logged("", serve.Shadow, 2, 0, 1, 0)
+			p.Status = status
+			w.see(p)
+		}
+	}
+	see(300, frame.Answered)
+	see(2, frame.TimedOut)
+	require.Nil(t, w.failing(0.01))
+	see(2, frame.Failed)
+	require.Equal(t, Undetermined, w.failing(0.01).Outcome)
+	see(30, frame.Failed)
+	require.Equal(t, Fail, w.failing(0.01).Outcome)
+	require.Contains(t, w.failing(0.01).Reason, "the shadow failed on 34 of the 334 rows that it was asked about: more than Rollout.FailureMargin, 1 %, is shown")
+}
+
+func TestShadowWatchPairs(t *testing.T) {
+	w := newTestWatch(t)
 	give := func(id string, variant serve.Variant, version int64, scores ...float64) {
 		w.label(serve.LabelledPrediction{Prediction: logged(id, variant, version, scores...), Truth: serve.Label{Value: yes}})
 	}

@@ -2,6 +2,7 @@ package retrain_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,8 +51,28 @@ func TestShadowDelaysNobody(t *testing.T) {
 	}
 }
 
-// TestShadowThatFailsIsNotPromoted has a shadow that answers nothing: there is
-// nothing to judge it by, and the champion stays.
+// TestShadowThatFailsNowAndThen has a challenger that fails on one row in ten,
+// which may be those that it would get wrong: what it does answer is no proof.
+func TestShadowThatFailsNowAndThen(t *testing.T) {
+	var n atomic.Int64
+	bad := false
+	w := challenged(t, retrain.Shadowing, func(c *retrain.Config) {
+		c.Flavors = spoilChallengers(func(context.Context) error {
+			if bad && n.Add(1)%10 == 0 {
+				return errOutOfMemory
+			}
+			return nil
+		})
+	})
+	bad = true
+	w.runDays(10)
+	last := retraintest.RequireStage(t, w.loop, retrain.Rejected)
+	require.Contains(t, last.Reason, "more than Rollout.FailureMargin, 1 %, is shown")
+	requireChampion(t, w, 1)
+}
+
+// TestShadowThatFailsIsNotPromoted has a shadow that answers nothing: the
+// champion stays.
 func TestShadowThatFailsIsNotPromoted(t *testing.T) {
 	bad := false
 	w := challenged(t, retrain.Shadowing, func(c *retrain.Config) {
@@ -64,8 +85,8 @@ func TestShadowThatFailsIsNotPromoted(t *testing.T) {
 	})
 	bad = true
 	w.runDays(10)
-	last := retraintest.RequireStage(t, w.loop, retrain.Inconclusive)
-	require.Contains(t, last.Reason, "0 live rows were answered by both and labelled, 60 are wanted: the shadow answered 0 and failed on")
+	last := retraintest.RequireStage(t, w.loop, retrain.Rejected)
+	require.Regexp(t, `the shadow failed on (\d+) of the (\d+) rows that it was asked about: more than Rollout.FailureMargin`, last.Reason)
 	requireChampion(t, w, 1)
 	require.Greater(t, w.accuracy(retrainable, w.row), 0.9)
 }

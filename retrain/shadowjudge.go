@@ -19,10 +19,16 @@ import (
 func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdue bool, err error) {
 	a, w := l.memory.Attempt, l.watcher
 	rollout := l.config.Rollout
-	if w == nil || w.shadow == nil || now.Before(a.Retraining.StageSince.Add(rollout.Shadow)) {
+	if w == nil || w.shadow == nil {
 		return nil, false, nil
 	}
 	s := w.shadow
+	if v := s.failing(rollout.FailureMargin); v != nil && v.Outcome == Fail {
+		return v, false, nil
+	}
+	if now.Before(a.Retraining.StageSince.Add(rollout.Shadow)) {
+		return nil, false, nil
+	}
 	overdue = !now.Before(a.Retraining.StageSince.Add(l.patience(rollout.Shadow)))
 	verdict := Verdict{Gate: fmt.Sprintf("shadow: non-inferior: %s by %g %%", rollout.Metric, 100*rollout.Margin), Metric: rollout.Metric, Outcome: Undetermined, N: s.paired}
 	if s.paired < l.minLabels() {
@@ -30,6 +36,10 @@ func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdu
 		verdict.Needed = l.minLabels()
 		verdict.Reason = fmt.Sprintf("%d live rows were answered by both and labelled, %d are wanted: the shadow answered %d and failed on %d (Rollout.Inconclusive: %s)", s.paired, l.minLabels(), s.answered, s.failed, rollout.Inconclusive)
 		return &verdict, overdue, nil
+	}
+	if v := s.failing(rollout.FailureMargin); v != nil {
+		l.memory.wait("judge", v.Reason)
+		return v, overdue, nil
 	}
 	if a.Planned > 0 && !overdue && l.awaitsRows(a, s) {
 		return nil, false, nil // and no row is read for it
@@ -59,6 +69,25 @@ func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdu
 	return &verdict, overdue, err
 }
 
+// failing is the verdict on a shadow that fails on more of the rows than the
+// margin, nil on one that does not: rows that it did not answer are in no
+// comparison, and would hide what it does not know.
+func (s *shadowWatch) failing(margin float64) *Verdict {
+	n := s.answered + s.failed
+	if float64(s.failed) <= margin*float64(n) {
+		return nil
+	}
+	v := Verdict{Gate: "shadow: calls that fail", Outcome: Undetermined, N: n, Diff: float64(s.failed) / float64(n)}
+	w := s.failures.Judge()
+	v.Low, v.High = w.Low, w.High
+	v.Reason = fmt.Sprintf("the shadow failed on %d of the %d rows that it was asked about, and is not judged by the others while that is more than Rollout.FailureMargin, %g %%", s.failed, n, 100*margin)
+	if w.Outcome == Fail {
+		v.Outcome = Fail
+		v.Reason = fmt.Sprintf("the shadow failed on %d of the %d rows that it was asked about: more than Rollout.FailureMargin, %g %%, is shown", s.failed, n, 100*margin)
+	}
+	return &v
+}
+
 // awaitsRows reports, and notes, that the shadow has not the rows of its next look.
 func (l *Loop) awaitsRows(a *attempt, s *shadowWatch) bool {
 	wanted := a.Planned << min(a.Looks, 20)
@@ -79,7 +108,7 @@ func (l *Loop) planShadow(champion, challenger metric.Scores, margin float64) (i
 		return leastLabels, nil
 	}
 	n, err := judge.RowsFromPilot(l.config.Rollout.Metric, challenger, champion, margin, &judge.Options{Alpha: shadowAlpha / 2})
-	return min(max(n, leastLabels), maxPairs), err
+	return min(max(n, leastLabels), maxPairs/2), err // the oldest half may have been forgotten
 }
 
 // shadowAlpha is the level of all looks at a shadow together.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mlloop/mlloop/registry"
+	"github.com/mlloop/mlloop/retrain/judge"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/train/frame"
 	"github.com/mlloop/mlloop/train/metric"
@@ -28,6 +29,7 @@ type shadowWatch struct {
 	paired               int // rows with a label and both answers
 	answered             int // rows that the shadow answered
 	failed               int // and that it could not
+	failures             *judge.Rates
 }
 
 // pair is one row with what both said about it.
@@ -45,6 +47,10 @@ func (p *pair) complete() bool {
 func (w *shadowWatch) see(p serve.Prediction) {
 	if w == nil || p.Variant != serve.Shadow || p.Version != w.challenger || p.Time.Before(w.since) {
 		return
+	}
+	if p.Index == 0 { // a batch fails as one; and the champion did not fail on what the shadow is asked about
+		w.failures.Add(judge.Primary, false)
+		w.failures.Add(judge.Canary, !p.Status.OK())
 	}
 	if !p.Status.OK() {
 		w.failed++
@@ -90,13 +96,22 @@ func (w *shadowWatch) label(p serve.LabelledPrediction) {
 	}
 }
 
-// forgetOldest drops the older half of the rows.
+// forgetOldest drops half of the rows: first, from the oldest on, those that
+// only one of both answered, which of a sampled shadow are nearly all.
 func (w *shadowWatch) forgetOldest() {
-	for _, key := range w.inOrder()[:len(w.rows)/2] {
-		if w.rows[key].complete() {
-			w.paired--
+	keys, drop := w.inOrder(), len(w.rows)/2
+	for _, complete := range []bool{false, true} {
+		for _, key := range keys {
+			row := w.rows[key]
+			if drop == 0 || row == nil || row.complete() != complete {
+				continue
+			}
+			if complete {
+				w.paired--
+			}
+			delete(w.rows, key)
+			drop--
 		}
-		delete(w.rows, key)
 	}
 }
 
@@ -167,6 +182,9 @@ func (l *Loop) newShadowWatch(ctx context.Context, a *attempt) error {
 	s := &shadowWatch{
 		retraining: r.ID, since: r.StageSince, champion: r.Champion, challenger: r.Version,
 		classes: allClasses(l.watcher.classes, own), own: own, theirs: l.watcher.classes, rows: make(map[rowKey]*pair),
+	}
+	if s.failures, err = judge.NewRates(&judge.WatchOptions{Margin: l.config.Rollout.FailureMargin, Alpha: canaryAlpha}); err != nil {
+		return err
 	}
 	if err := l.eachLabel(ctx, a.LabelSeq, s.label); err != nil {
 		return err
