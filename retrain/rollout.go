@@ -63,6 +63,7 @@ const (
 	defaultFailureMargin  = 0.01
 	defaultPatience       = 4
 	leastLabels           = 100
+	leastWeight           = 0.0001 // the step in which a route divides the keys
 )
 
 // ShadowThenCanary returns the rollout of one day in shadow, then one day at
@@ -126,6 +127,9 @@ func (r Rollout) validate(p *fault.Problems) {
 	if r.Shadow < 0 || r.Bake < 0 || r.MinLabels < 0 {
 		p.Addf("Rollout: Shadow, Bake and MinLabels must not be negative")
 	}
+	if r.MinLabels > maxPairs/2 {
+		p.Addf("Rollout: MinLabels is %d: a shadow is compared on %d rows at most", r.MinLabels, maxPairs/2)
+	}
 	for _, v := range []struct {
 		name      string
 		value     float64
@@ -148,8 +152,8 @@ func (r Rollout) validate(p *fault.Problems) {
 		p.Addf("Rollout: Metric: %v", err)
 	}
 	for i, s := range r.Weights {
-		if !(s > 0 && s < 1) || (i > 0 && s <= r.Weights[i-1]) {
-			p.Addf("Rollout: Weights %v: want rising shares between 0 and 1", r.Weights)
+		if !(s >= leastWeight && s <= 1-leastWeight) || (i > 0 && s <= r.Weights[i-1]) {
+			p.Addf("Rollout: Weights %v: want rising shares between 0 and 1, by at least %g from either", r.Weights, leastWeight)
 			break
 		}
 	}

@@ -116,8 +116,12 @@ const shadowAlpha = 0.05
 
 // patience is how long a stage of the planned time waits for its labels.
 func (l *Loop) patience(planned time.Duration) time.Duration {
-	return time.Duration(l.config.Rollout.Patience * float64(planned+l.config.LabelDelay))
+	wait := l.config.Rollout.Patience * float64(planned+l.config.LabelDelay)
+	return time.Duration(min(wait, float64(longestWait)))
 }
+
+// longestWait is what a time.Duration and a date can hold.
+const longestWait = 100 * 365 * 24 * time.Hour
 
 // minLabels is how many labelled rows a rollout is judged on at least.
 func (l *Loop) minLabels() int {
