@@ -1,6 +1,8 @@
 package retrain
 
 import (
+	"context"
+	"fmt"
 	"slices"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -21,7 +23,7 @@ type callWatch struct {
 }
 
 const (
-	usualCalls = 200   // from which the primary's usual latency is learned
+	usualCalls = 100   // from which the primary's usual latency is learned
 	leastSlow  = 0.010 // seconds: no call below it counts as slow
 	slowFactor = 3     // times the primary's 99th percentile
 )
@@ -33,6 +35,29 @@ const watchAlpha = 0.05 / 3
 func newCallWatch(margin float64) (callWatch, error) {
 	failures, err := judge.NewRates(&judge.WatchOptions{Margin: margin, Alpha: watchAlpha})
 	return callWatch{Failures: failures}, err
+}
+
+// watchCalls returns a comparison of a challenger's calls with the champion's
+// that knows what the champion's latest ones, up to the given one, took.
+func (l *Loop) watchCalls(ctx context.Context, champion, to int64) (callWatch, error) {
+	c, err := newCallWatch(l.config.Rollout.FailureMargin)
+	if err != nil {
+		return c, err
+	}
+	for after := to - 10*usualCalls; after < to && c.Slow == nil; { // most rows are the primary's
+		page, err := l.config.Stores.Serve.Predictions(ctx, serve.PredictionQuery{
+			Model: l.config.Model, After: max(0, after), Variants: []serve.Variant{serve.Primary}, Statuses: []serve.Status{frame.Answered},
+		})
+		if err != nil || len(page) == 0 {
+			return c, err
+		}
+		for _, p := range page {
+			if after = p.Seq; after <= to && p.Version == champion && p.Index == 0 {
+				c.seeLatency(judge.Primary, p.Latency.Seconds())
+			}
+		}
+	}
+	return c, nil
 }
 
 // see takes a logged row of an arm. What the model refused is the caller's fault
@@ -88,6 +113,9 @@ func (c *callWatch) validate() error {
 	return nil
 }
 
+// leastCalls is how many answers a challenger has to have given.
+const leastCalls = 30
+
 // harmOf returns the verdict of the first comparison that has shown harm, nil
 // where none has.
 func harmOf(gate string, watches []judge.Watch) *Verdict {
@@ -99,11 +127,18 @@ func harmOf(gate string, watches []judge.Watch) *Verdict {
 	return nil
 }
 
-// suspicion says which comparison is on the wrong side of its margin, though
-// that is not shown yet; "" for none. What is under suspicion does not pass: harm
+// suspicion says which comparison has seen too little, or is on the wrong side
+// of its margin, though that is not shown yet; "" for none. What is under suspicion does not pass: harm
 // is looked for at every step, and a pass is for good.
 func (c *callWatch) suspicion() string {
-	for _, w := range c.watches() {
+	watches := c.watches()
+	if c.Slow == nil {
+		return fmt.Sprintf("how long calls take is not known yet: %d of the champion's are, %d are wanted", len(c.Usual), usualCalls)
+	}
+	for _, w := range watches {
+		if w.Canary < leastCalls {
+			return fmt.Sprintf("%d of its calls are known, %d are wanted", w.Canary, leastCalls)
+		}
 		if w.Outcome != Pass && w.Diff > w.Margin {
 			return w.Reason
 		}

@@ -35,8 +35,6 @@ func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, 
 	switch {
 	case c.Labels < l.minLabels():
 		verdict.Reason += fmt.Sprintf(": %d labels are wanted (Rollout.Inconclusive: %s)", l.minLabels(), rollout.Inconclusive)
-	case c.Answered < leastCalls:
-		verdict.Reason += fmt.Sprintf(": %d answers are wanted", leastCalls)
 	case c.suspicion() != "":
 		verdict.Reason += ": " + c.suspicion()
 	case c.Losses != nil && (shadowPassed(r) || c.Losses.Judge().Outcome == Pass):
@@ -66,9 +64,6 @@ const topicHarm = "harm"
 func (l *Loop) canaryGate(r Retraining) string {
 	return fmt.Sprintf("canary %g %%", 100*l.config.Rollout.weight(r.Weight))
 }
-
-// leastCalls is how many answers a canary has to have given.
-const leastCalls = 30
 
 // shadowPassed reports whether the challenger was judged in shadow before.
 func shadowPassed(r Retraining) bool {

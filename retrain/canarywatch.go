@@ -39,7 +39,7 @@ func (l *Loop) newCanaryWatch(ctx context.Context, a *attempt) error {
 	r, rollout := a.Retraining, l.config.Rollout
 	c := &canaryWatch{Retraining: r.ID, Since: a.RolloutSince, Champion: r.Champion, Challenger: r.Version, Metric: rollout.lossMetric()}
 	var err error
-	if c.callWatch, err = newCallWatch(rollout.FailureMargin); err != nil {
+	if c.callWatch, err = l.watchCalls(ctx, r.Champion, a.RolloutSeq); err != nil {
 		return err
 	}
 	bound := lossBound(c.Metric)

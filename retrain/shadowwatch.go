@@ -198,7 +198,7 @@ func (l *Loop) newShadowWatch(ctx context.Context, a *attempt) error {
 		retraining: r.ID, since: r.StageSince, champion: r.Champion, challenger: r.Version,
 		classes: allClasses(l.watcher.classes, own), own: own, theirs: l.watcher.classes, rows: make(map[rowKey]*pair),
 	}
-	if s.callWatch, err = newCallWatch(l.config.Rollout.FailureMargin); err != nil {
+	if s.callWatch, err = l.watchCalls(ctx, r.Champion, a.PredictionSeq); err != nil {
 		return err
 	}
 	if err := l.eachLabel(ctx, a.LabelSeq, s.label); err != nil {

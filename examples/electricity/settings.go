@@ -42,7 +42,7 @@ func configure(m *market, stores *retrain.Stores, c *clock, seed uint64) retrain
 		Policy:   retrain.Policy{Cooldown: 14 * day, Per: 29 * day},
 		Rollout: retrain.Rollout{
 			Shadow: day, ShadowRate: -1, Metric: "accuracy", Margin: 0.25, MinLabels: 30,
-			Weights: []float64{0.5}, Bake: day, Patience: 3, Inconclusive: retrain.GoOn,
+			Weights: []float64{0.75}, Bake: day, Patience: 3, Inconclusive: retrain.GoOn,
 		},
 		Inconclusive: retrain.GoOn,
 		Drift:        &drift.Options{Window: monitorRows},

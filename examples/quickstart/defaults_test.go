@@ -59,7 +59,7 @@ func TestOneRowADay(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, 1, 1, func(c *retrain.Config) { c.Holdout = holdout })
 			for now := w.start; w.day(now) < 730; {
-				now = now.Add(12 * time.Hour)
+				now = now.Add(day)
 				w.step(now)
 			}
 			done, said := w.retrainings(), w.events(retrain.EventUnreachable)
@@ -69,10 +69,13 @@ func TestOneRowADay(t *testing.T) {
 			require.Contains(t, said[0].Text, "the gates need 446 held-out rows")
 			require.Contains(t, said[0].Text, "the shadow needs 100 labelled rows")
 			require.Regexp(t, "at 1(.0[0-9])? predictions a day", said[0].Text)
-			fruitless := 0
+			fruitless, ends := 0, map[retrain.Stage]int{}
 			for _, r := range done {
 				require.NotEqual(t, retrain.Promoted, r.Stage, "on so few rows nothing is shown")
-				require.NotEqual(t, retrain.Rejected, r.Stage, "want of rows is no rejection: %+v", r.Verdicts)
+				if r.Stage == retrain.Rejected {
+					require.Greater(t, r.Verdicts[0].Low, 0.05, "want of rows is no rejection: %+v", r.Verdicts)
+				}
+				ends[r.Stage]++
 				if !r.EndedAt.IsZero() {
 					fruitless++
 				}
@@ -81,7 +84,7 @@ func TestOneRowADay(t *testing.T) {
 			require.Len(t, said, 2, "each obstacle is told of once")
 			require.Contains(t, said[1].Text, "3 retrainings in a row came to nothing")
 			require.Contains(t, said[1].Text, "Config.Holdout says how many rows")
-			t.Logf("%d retrainings, %d fruitless", len(done), fruitless)
+			t.Logf("%d retrainings: %v", len(done), ends)
 			for _, e := range said {
 				t.Logf("day %d: %s", w.day(e.Time), e.Text)
 			}
@@ -90,10 +93,10 @@ func TestOneRowADay(t *testing.T) {
 }
 
 // TestFiveThousandRowsASecond: while a shadow runs, 5,000 rows a second come for
-// a minute. The shadow is asked about 20 a second, the queue of the log does
+// half a minute. The shadow is asked about 20 a second, the queue of the log does
 // not overflow, and once the log is trimmed nothing of them stays in memory.
 func TestFiveThousandRowsASecond(t *testing.T) {
-	const seconds, requests, batch = 60, 500, 10
+	const seconds, requests, batch = 30, 500, 10
 	w := newWorld(t, 1, perDay, nil)
 	for now := w.start; w.retrainingStage() != retrain.Shadowing; {
 		require.Less(t, w.day(now), 120, "no shadow")
@@ -113,7 +116,7 @@ func TestFiveThousandRowsASecond(t *testing.T) {
 			queued = max(queued, w.loop.Server().Stats().Queued)
 		}
 		require.NoError(t, w.loop.Server().Drain(t.Context())) // a second is over, and the log's writer has had it
-		if (second+1)%60 == 0 {
+		if (second+1)%30 == 0 {
 			start := time.Now()
 			require.NoError(t, w.loop.Step(t.Context(), w.now.Add(time.Duration(second+1)*time.Second)))
 			longest = max(longest, time.Since(start))
