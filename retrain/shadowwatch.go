@@ -28,7 +28,8 @@ type shadowWatch struct {
 	classes              []frame.Value
 	own, theirs          []frame.Value // classes of the challenger and of the champion
 	rows                 map[rowKey]*pair
-	paired               int // rows with a label and both answers
+	paired               int                   // rows with a label and both answers
+	alone                [2][]serve.Prediction // calls of each arm that none of the other has been set beside yet
 }
 
 // pair is one row with what both said about it.
@@ -48,18 +49,41 @@ func (w *shadowWatch) see(p serve.Prediction) {
 	case w == nil || p.Time.Before(w.since):
 		return
 	case p.Variant == serve.Primary && p.Version == w.champion:
-		w.callWatch.see(judge.Primary, p)
+		w.compare(judge.Primary, p)
 		return
 	case p.Variant != serve.Shadow || p.Version != w.challenger:
 		return
 	}
-	w.callWatch.see(judge.Canary, p)
+	w.compare(judge.Canary, p)
 	if !p.Status.OK() {
 		return
 	}
 	if row := w.rows[rowKey{p.ID, p.Index}]; row != nil && row.challenger == nil && len(p.Scores()) == len(w.own) {
 		row.challenger = p.Scores()
 		w.count(row)
+	}
+}
+
+// maxAlone bounds the calls that wait for one of the other arm: of a sampled
+// shadow the primary has many more.
+const maxAlone = 1024
+
+// compare sets each call of the shadow beside one of the primary's. The shadow's
+// are logged in lumps, when its queue comes to them: taken as they come, a lump
+// would be compared as one call.
+func (w *shadowWatch) compare(arm judge.Arm, p serve.Prediction) {
+	if p.Index > 0 || p.Status == frame.Refused {
+		return
+	}
+	p.Features, p.Outputs = frame.Row{}, frame.Row{}
+	w.alone[arm] = append(w.alone[arm], p)
+	w.alone[arm] = w.alone[arm][max(0, len(w.alone[arm])-maxAlone):]
+	if len(w.alone[judge.Primary]) == 0 || len(w.alone[judge.Canary]) == 0 {
+		return
+	}
+	for _, arm := range []judge.Arm{judge.Primary, judge.Canary} {
+		w.callWatch.see(arm, w.alone[arm][0])
+		w.alone[arm] = w.alone[arm][1:]
 	}
 }
 
