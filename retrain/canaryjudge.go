@@ -17,7 +17,7 @@ func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, 
 		return nil, nil, false, nil
 	}
 	c, r, rollout := w.canary, a.Retraining, l.config.Rollout
-	gate := fmt.Sprintf("canary %g %%", 100*rollout.weight(r.Weight))
+	gate := l.canaryGate(r)
 	if harm = c.harm(gate); harm != nil || now.Before(r.StageSince.Add(rollout.Bake)) {
 		return harm, nil, false, nil
 	}
@@ -43,6 +43,26 @@ func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, 
 		verdict.Reason += ": without a shadow that passed, that there is no harm has to be shown"
 	}
 	return nil, &verdict, overdue, nil
+}
+
+// tellHarm tells, once a pause, of harm that a canary does while the loop is
+// paused: it is a person who has to take it back.
+func (l *Loop) tellHarm(ctx context.Context, now time.Time) error {
+	a, w := l.memory.Attempt, l.watcher
+	if a.Retraining.Stage != Canarying || w == nil || w.canary == nil {
+		return nil
+	}
+	harm := w.canary.harm(l.canaryGate(a.Retraining))
+	if harm == nil {
+		return nil
+	}
+	return l.tell(ctx, now, topicHarm, EventHarm, "the canary, version %d, does harm and answers on, because the loop is paused: call RollBack, or Unpause: %s", a.Retraining.Version, harm.Reason)
+}
+
+const topicHarm = "harm"
+
+func (l *Loop) canaryGate(r Retraining) string {
+	return fmt.Sprintf("canary %g %%", 100*l.config.Rollout.weight(r.Weight))
 }
 
 // shadowPassed reports whether the challenger was judged in shadow before.

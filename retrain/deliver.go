@@ -21,7 +21,7 @@ var severities = map[string]drift.Severity{
 	EventStopped: drift.Critical, EventUnjudged: drift.Warning, EventUnreachable: drift.Warning,
 	EventStepFailing: drift.Critical, EventStepRecovered: drift.Info, EventClock: drift.Warning,
 	EventMonitor: drift.Warning, EventLabels: drift.Warning, EventLogFull: drift.Warning,
-	EventPaused: drift.Info, EventUnpaused: drift.Info, EventByHand: drift.Info, EventUndelivered: drift.Critical,
+	EventHarm: drift.Critical, EventPaused: drift.Info, EventUnpaused: drift.Info, EventByHand: drift.Info, EventUndelivered: drift.Critical,
 }
 
 // newCourier returns what brings the events to Config.Alerts. Each sender has a

@@ -25,6 +25,7 @@ const (
 	EventMonitor       = "monitor"       // what the monitor cannot see, or learns first
 	EventLabels        = "labels"        // labels that do not come, or that the model cannot answer
 	EventLogFull       = "log.full"      // the prediction log nears its limit
+	EventHarm          = "harm"          // a canary does harm while the loop is paused
 	EventPaused        = "paused"        // see Loop.Pause
 	EventUnpaused      = "unpaused"      // see Loop.Unpause
 	EventForgiven      = "forgiven"      // see Loop.ResetFailures

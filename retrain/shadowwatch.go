@@ -146,12 +146,12 @@ func (l *Loop) prepareRollout(ctx context.Context) error {
 		return nil
 	}
 	r := a.Retraining
-	// A clock that was set back has taken the beginnings back with it.
-	if w.shadow != nil && r.StageSince.Before(w.shadow.since) {
-		w.shadow.since = r.StageSince
+	// A clock that was set back leaves what comes now before the stage's old beginning.
+	if w.shadow != nil {
+		rewindTimes(r.StageSince, &w.shadow.since)
 	}
-	if w.canary != nil && a.RolloutSince.Before(w.canary.Since) {
-		w.canary.Since = a.RolloutSince
+	if w.canary != nil {
+		rewindTimes(a.RolloutSince, &w.canary.Since)
 	}
 	switch {
 	case r.Stage == Shadowing && (w.shadow == nil || w.shadow.retraining != r.ID):

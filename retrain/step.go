@@ -196,14 +196,21 @@ const longGap = 48 * time.Hour
 func (l *Loop) rewind(now time.Time) {
 	l.memory.Ledger.rewind(now)
 	if a := l.memory.Attempt; a != nil {
-		for _, t := range []*time.Time{&a.Retraining.StartedAt, &a.Retraining.StageSince, &a.RolloutSince, &a.FitAfter, &a.FitStartedAt} {
-			if t.After(now) {
-				*t = now
-			}
+		rewindTimes(now, &a.Retraining.StartedAt, &a.Retraining.StageSince, &a.RolloutSince, &a.FitAfter, &a.FitStartedAt)
+	}
+	if t := l.memory.Pending; t != nil {
+		rewindTimes(now, &t.Now, &t.Next.StartedAt, &t.Next.StageSince, &t.Next.EndedAt)
+	}
+	// Labels that become known from now on are stamped by the clock that was set back.
+	rewindTimes(now, &l.memory.FirstSeen, &l.memory.Labels.KnownAt)
+	l.retainedAt = time.Time{}
+}
+
+// rewindTimes moves those that lie after now to now.
+func rewindTimes(now time.Time, times ...*time.Time) {
+	for _, t := range times {
+		if t.After(now) {
+			*t = now
 		}
 	}
-	if l.memory.FirstSeen.After(now) {
-		l.memory.FirstSeen = now
-	}
-	l.retainedAt = time.Time{}
 }

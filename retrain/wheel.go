@@ -50,6 +50,7 @@ func (l *Loop) Unpause(ctx context.Context) error {
 			return nil
 		}
 		l.memory.Paused = nil
+		l.memory.forget(topicHarm)
 		return l.report(ctx, Event{Time: now, Kind: EventUnpaused, Key: fmt.Sprintf("unpaused/%d", now.UnixMilli()), Text: "no longer paused"})
 	})
 }
