@@ -12,10 +12,10 @@ import (
 	"github.com/mlloop/mlloop/retrain"
 )
 
-// forgetful is a store that loses events which explain why nothing happens.
-type forgetful struct{ retrain.Store }
+// silenced is a store that loses events which explain why nothing happens.
+type silenced struct{ retrain.Store }
 
-func (s forgetful) AppendEvent(ctx context.Context, e retrain.Event) error {
+func (s silenced) AppendEvent(ctx context.Context, e retrain.Event) error {
 	switch e.Kind {
 	case retrain.EventWaiting, retrain.EventSuppressed, retrain.EventStopped, retrain.EventStepFailing:
 		return nil
@@ -53,7 +53,7 @@ func TestChaosAlarms(t *testing.T) {
 		{"a stage has no end", "has been shadow for", sabotage{kind: kindGood, config: func(c *retrain.Config) {
 			c.Rollout.MinLabels, c.Rollout.Patience = 1_000_000, 20
 		}}},
-		{"it stops in silence", "by an event false", sabotage{kind: kindUnfit, stores: func(s *retrain.Stores) { s.Retrain = forgetful{s.Retrain} }}},
+		{"it stops in silence", "by an event false", sabotage{kind: kindUnfit, stores: func(s *retrain.Stores) { s.Retrain = silenced{s.Retrain} }}},
 		{"steps end", "behind the clock", sabotage{config: func(c *retrain.Config) { c.Interval = 90 * 24 * time.Hour }}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
