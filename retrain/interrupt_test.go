@@ -157,7 +157,7 @@ func life(t *testing.T, s *stream, url string, until int, f *fuse) (dead bool) {
 	c := baseConfig(s, stores)
 	c.Stores = &retrain.Stores{
 		Tracking: stores.Tracking, Artifacts: stores.Artifacts, Engine: stores.Engine,
-		Registry: fusedRegistry{stores.Registry, f}, Serve: fusedServe{stores.Serve, f},
+		Registry: fusedRegistry{stores.Registry, f}, Serve: fusedServe{steady{stores.Serve}, f},
 		Drift: fusedDrift{stores.Drift, f}, Retrain: fusedRetrain{stores.Retrain, f},
 	}
 	c.Triggers = []retrain.Trigger{retrain.OnDecay("accuracy", 0.1), retrain.OnDrift(), retrain.Every(6 * day)}
