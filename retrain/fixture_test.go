@@ -186,9 +186,11 @@ func (w *world) runDays(n int) {
 	w.run(w.row + n*rowsADay)
 }
 
-// step steps the loop, and again once the fit that it may have begun has ended.
+// step steps the loop once the shadow has answered, and again once the fit that
+// it may have begun has ended.
 func (w *world) step(now time.Time) {
 	w.t.Helper()
+	require.NoError(w.t, w.loop.Server().Drain(w.t.Context()))
 	require.NoError(w.t, w.loop.Step(w.t.Context(), now))
 	require.NoError(w.t, w.loop.Settle(w.t.Context()))
 	require.NoError(w.t, w.loop.Step(w.t.Context(), now.Add(time.Minute)))

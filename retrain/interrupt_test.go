@@ -2,6 +2,7 @@ package retrain_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -204,10 +205,8 @@ func replay(ctx context.Context, loop *retrain.Loop, stores *retrain.Stores, s *
 			if _, err := loop.Server().Label(ctx, "churn", labels); err != nil {
 				return err
 			}
-			if err := loop.Step(ctx, at(row)); err != nil {
-				return err
-			}
-			if err := loop.Settle(ctx); err != nil {
+			// Before the step, for the shadow's answers; after it, for the fit.
+			if err := errors.Join(loop.Settle(ctx), loop.Step(ctx, at(row)), loop.Settle(ctx)); err != nil {
 				return err
 			}
 		}
