@@ -113,27 +113,3 @@ func TestEventThatWasNotStoredIsToldAgain(t *testing.T) {
 	require.Len(t, store.events, 2)
 	require.Equal(t, EventStepRecovered, store.events[1].Kind)
 }
-
-// TestHarmInAPauseIsTold: a canary that does harm while the loop is paused
-// stays, and a person is told, once.
-func TestHarmInAPauseIsTold(t *testing.T) {
-	store := &fullStore{}
-	l := inShadow(t)
-	l.config.Stores, l.config.Logger = &Stores{Retrain: store}, slog.New(slog.DiscardHandler)
-	l.memory.Paused, l.memory.Attempt.Retraining.Stage = &pause{Reason: "a holiday"}, Canarying
-	calls, err := newCallWatch(0.01)
-	require.NoError(t, err)
-	c := &canaryWatch{callWatch: calls, Retraining: "m/1", Since: shadowBegan, Champion: 1, Challenger: 2}
-	for range 100 {
-		c.see(serve.Prediction{Variant: serve.Primary, Version: 1, Status: frame.Answered, Time: shadowBegan})
-		c.see(serve.Prediction{Variant: serve.Canary, Version: 2, Status: frame.Failed, Time: shadowBegan})
-	}
-	l.watcher.canary = c
-	for range 3 {
-		f, err := l.gather(t.Context(), shadowBegan.Add(time.Hour), 1)
-		require.NoError(t, err)
-		require.Empty(t, decide(rules{Weights: 1}, f).Next)
-	}
-	require.Len(t, store.events, 1)
-	require.Equal(t, EventHarm, store.events[0].Kind)
-}
