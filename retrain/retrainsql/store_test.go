@@ -38,7 +38,7 @@ func TestOpenTwice(t *testing.T) {
 	url := "sqlite:" + filepath.Join(t.TempDir(), "loop.db")
 	stores, err := retrainsql.Open(ctx, url, nil)
 	require.NoError(t, err)
-	want := retrain.State{Model: "churn", SteppedAt: at(1), Data: []byte("{}")}
+	want := retrain.State{Model: "churn", Rev: 1, SteppedAt: at(1), Data: []byte("{}")}
 	require.NoError(t, stores.Retrain.PutState(ctx, want))
 	require.NoError(t, stores.Engine.Launch(ctx))
 	require.NoError(t, stores.Close(ctx))
