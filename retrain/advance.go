@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/mlloop/mlloop/registry"
 )
 
 // advance moves the retraining under way on as far as it can come at now, or
@@ -50,8 +52,11 @@ func (l *Loop) rules() rules {
 func (l *Loop) gather(ctx context.Context, now time.Time, champion int64) (facts, error) {
 	a := l.memory.Attempt
 	f := facts{Now: now, Retraining: a.Retraining, Champion: champion, Paused: l.memory.Paused != nil}
-	if f.Withdrawn = l.unroutable; f.Withdrawn != "" {
-		return f, nil
+	if f.Withdrawn = l.unroutable; f.Withdrawn != "" || f.Paused {
+		return f, nil // a look whose verdict moves nothing would use up a part of the level
+	}
+	if f.Paused && a.Retraining.Stage != Fitting {
+		return f, nil // each look at a shadow takes a part of the level: none is wasted
 	}
 	if f.Paused && a.Retraining.Stage != Fitting {
 		return f, l.tellHarm(ctx, now) // a look whose verdict is not acted on would be lost, and its part of the level
@@ -169,14 +174,11 @@ func (l *Loop) suppress(ctx context.Context, now time.Time, reason string) error
 // champion was not fitted on and whose labels are known, with why. It matters for
 // a first champion: those after it leave their own holdout out.
 func (l *Loop) comparableFrom(ctx context.Context, champion int64) (time.Time, string, error) {
-	to, err := l.fittedTo(ctx, champion)
+	v, err := l.registry(time.Time{}).Version(ctx, l.config.Model, champion)
 	if err != nil {
 		return time.Time{}, "", err
 	}
-	holdout := l.config.Holdout
-	if holdout == 0 {
-		holdout = leastHoldout
-	}
+	to, holdout := fittedTo(v), l.holdoutTime(v.Lineage)
 	why := fmt.Sprintf("version %d was fitted on rows up to %s; no model is judged on such rows, nor on any within the label delay after them, and %s of later ones are held out", champion, to.Format(time.RFC3339), holdout)
 	return to.Add(2*l.config.LabelDelay + holdout), why, nil
 }
@@ -185,13 +187,14 @@ func (l *Loop) comparableFrom(ctx context.Context, champion int64) (time.Time, s
 // is not on record, the version's own making, which no such row can be after.
 func (l *Loop) fittedTo(ctx context.Context, version int64) (time.Time, error) {
 	v, err := l.registry(time.Time{}).Version(ctx, l.config.Model, version)
-	if err != nil {
-		return time.Time{}, err
-	}
+	return fittedTo(v), err
+}
+
+func fittedTo(v registry.Version) time.Time {
 	if v.Lineage.DataTo.IsZero() {
-		return v.CreatedAt, nil
+		return v.CreatedAt
 	}
-	return v.Lineage.DataTo, nil
+	return v.Lineage.DataTo
 }
 
 // origin returns the retraining that made the version; the zero one when it was

@@ -6,9 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/retrain/judge"
 )
 
 // judgeCanary says what is shown of the canary by now. Harm, by failed calls,
@@ -38,8 +35,8 @@ func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, 
 	switch {
 	case c.Labels < l.minLabels():
 		verdict.Reason += fmt.Sprintf(": %d labels are wanted (Rollout.Inconclusive: %s)", l.minLabels(), rollout.Inconclusive)
-	case c.Answered < leastCalls:
-		verdict.Reason += fmt.Sprintf(": %d answers are wanted", leastCalls)
+	case c.suspicion() != "":
+		verdict.Reason += ": " + c.suspicion()
 	case c.Losses != nil && (shadowPassed(r) || c.Losses.Judge().Outcome == Pass):
 		verdict.Outcome = Pass
 	default:
@@ -68,9 +65,6 @@ func (l *Loop) canaryGate(r Retraining) string {
 	return fmt.Sprintf("canary %g %%", 100*l.config.Rollout.weight(r.Weight))
 }
 
-// leastCalls is how many answers a canary has to have given.
-const leastCalls = 30
-
 // shadowPassed reports whether the challenger was judged in shadow before.
 func shadowPassed(r Retraining) bool {
 	return slices.ContainsFunc(r.Verdicts, func(v Verdict) bool {
@@ -78,25 +72,12 @@ func shadowPassed(r Retraining) bool {
 	})
 }
 
-// harm returns the first comparison that has shown harm.
 func (c *canaryWatch) harm(gate string) *Verdict {
-	for _, w := range c.watches() {
-		if w.Outcome == Fail {
-			return &Verdict{Gate: gate + ": no harm", Outcome: Fail, Metric: w.Metric, Diff: w.Diff, Low: w.Low, High: w.High, N: w.Canary, Reason: w.Reason}
-		}
-	}
-	return nil
-}
-
-func (c *canaryWatch) watches() []judge.Watch {
-	out := []judge.Watch{c.Failures.Judge()}
-	if c.Slow != nil {
-		out = append(out, c.Slow.Judge())
-	}
+	watches := c.watches()
 	if c.Losses != nil {
-		out = append(out, c.Losses.Judge())
+		watches = append(watches, c.Losses.Judge())
 	}
-	return out
+	return harmOf(gate, watches)
 }
 
 func (c *canaryWatch) describe() string {
@@ -106,12 +87,4 @@ func (c *canaryWatch) describe() string {
 		text += fmt.Sprintf(", %s differs by %+.4f [%+.4f, %+.4f]", c.Metric, j.Diff, j.Low, j.High)
 	}
 	return text
-}
-
-// validate reports a stored comparison that lacks a part.
-func (c *canaryWatch) validate() error {
-	if c != nil && c.Failures == nil {
-		return fault.Errorf(fault.Corrupt, "the canary's comparison lacks its failures")
-	}
-	return nil
 }

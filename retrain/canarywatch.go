@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/mlloop/mlloop/retrain/judge"
@@ -17,38 +16,30 @@ import (
 // same time, from the first ones on. It is kept in the checkpoint. Nil watches
 // nothing.
 type canaryWatch struct {
-	Retraining string         `json:"retraining"` // ID
-	Since      time.Time      `json:"since"`      // when its first weight began
-	Champion   int64          `json:"champion"`   // version
-	Challenger int64          `json:"challenger"` // version
-	Metric     string         `json:"metric"`
-	Failures   *judge.Rates   `json:"failures"`
-	Slow       *judge.Latency `json:"slow,omitempty"` // nil until the primary's usual latency is known
-	Losses     *judge.Losses  `json:"losses,omitempty"`
-	Usual      []float64      `json:"usual,omitempty"` // latencies of the primary from which that is learned, seconds
-	Answered   int            `json:"answered"`        // rows that the canary answered
-	Failed     int            `json:"failed"`
-	Labels     int            `json:"labels"`    // labelled rows of the canary
-	Corrected  int            `json:"corrected"` // labels that were corrected after they had been counted
+	callWatch
+	Retraining string        `json:"retraining"` // ID
+	Since      time.Time     `json:"since"`      // when its first weight began
+	Champion   int64         `json:"champion"`   // version
+	Challenger int64         `json:"challenger"` // version
+	Metric     string        `json:"metric"`
+	Losses     *judge.Losses `json:"losses,omitempty"`
+	Labels     int           `json:"labels"`    // labelled rows of the canary
+	Corrected  int           `json:"corrected"` // labels that were corrected after they had been counted
 
-	margin      float64
 	own, theirs []frame.Value // classes of the challenger and of the champion
 }
 
 const (
-	usualCalls     = 200   // from which the primary's usual latency is learned
-	leastSlow      = 0.010 // seconds: no call below it counts as slow
-	slowFactor     = 3     // times the primary's 99th percentile
-	logLossBound   = 4.0   // what one row may weigh: p = 0.018 on the label
+	logLossBound   = 4.0 // what one row may weigh: p = 0.018 on the label
 	assumedLogLoss = math.Ln2
 )
 
 // newCanaryWatch starts the comparison of a rollout's canary.
 func (l *Loop) newCanaryWatch(ctx context.Context, a *attempt) error {
 	r, rollout := a.Retraining, l.config.Rollout
-	c := &canaryWatch{Retraining: r.ID, Since: a.RolloutSince, Champion: r.Champion, Challenger: r.Version, Metric: rollout.lossMetric(), margin: rollout.FailureMargin}
+	c := &canaryWatch{Retraining: r.ID, Since: a.RolloutSince, Champion: r.Champion, Challenger: r.Version, Metric: rollout.lossMetric()}
 	var err error
-	if c.Failures, err = judge.NewRates(&judge.WatchOptions{Margin: rollout.FailureMargin, Alpha: canaryAlpha}); err != nil {
+	if c.callWatch, err = l.watchCalls(ctx, r.Champion, a.RolloutSeq); err != nil {
 		return err
 	}
 	bound := lossBound(c.Metric)
@@ -58,7 +49,7 @@ func (l *Loop) newCanaryWatch(ctx context.Context, a *attempt) error {
 	}
 	margin := min(rollout.RollbackMargin*usual, 0.9*bound)
 	if margin > 0 {
-		if c.Losses, err = judge.NewLosses(bound, &judge.WatchOptions{Margin: margin, Alpha: canaryAlpha}); err != nil {
+		if c.Losses, err = judge.NewLosses(bound, &judge.WatchOptions{Margin: margin, Alpha: watchAlpha}); err != nil {
 			return err
 		}
 	}
@@ -68,9 +59,6 @@ func (l *Loop) newCanaryWatch(ctx context.Context, a *attempt) error {
 	l.watcher.canary = c
 	return nil
 }
-
-// canaryAlpha is the level of each of the canary's comparisons, over its whole run.
-const canaryAlpha = 0.05 / 3
 
 func lossBound(name string) float64 {
 	switch name {
@@ -89,7 +77,7 @@ func (l *Loop) addClasses(ctx context.Context, c *canaryWatch, r Retraining) err
 	if err != nil {
 		return fmt.Errorf("version %d: %w", r.Version, err)
 	}
-	c.own, c.theirs, c.margin = own, l.watcher.classes, l.config.Rollout.FailureMargin
+	c.own, c.theirs = own, l.watcher.classes
 	return nil
 }
 
@@ -105,46 +93,22 @@ func (c *canaryWatch) arm(p serve.Prediction) (judge.Arm, bool) {
 	return judge.Primary, false
 }
 
-// see takes a logged row. What the model refused is the caller's fault on both
-// sides; batches count once.
-func (c *canaryWatch) see(p serve.Prediction) {
-	if c == nil || p.Index > 0 || p.Status == frame.Refused {
-		return
+// validate reports a stored comparison that lacks a part.
+func (c *canaryWatch) validate() error {
+	if c == nil {
+		return nil
 	}
-	arm, ok := c.arm(p)
-	if !ok {
-		return
-	}
-	failed := !p.Status.OK()
-	c.Failures.Add(arm, failed)
-	if arm == judge.Canary {
-		if failed {
-			c.Failed++
-		} else {
-			c.Answered++
-		}
-	}
-	if !failed {
-		c.seeLatency(arm, p.Latency.Seconds())
-	}
+	return c.callWatch.validate()
 }
 
-// seeLatency learns what is slow from the primary, then compares.
-func (c *canaryWatch) seeLatency(arm judge.Arm, took float64) {
-	if c.Slow != nil {
-		c.Slow.Add(arm, took)
+// see takes a logged row.
+func (c *canaryWatch) see(p serve.Prediction) {
+	if c == nil {
 		return
 	}
-	if arm != judge.Primary {
-		return
+	if arm, ok := c.arm(p); ok {
+		c.callWatch.see(arm, p)
 	}
-	if c.Usual = append(c.Usual, took); len(c.Usual) < usualCalls {
-		return
-	}
-	slices.Sort(c.Usual)
-	threshold := max(leastSlow, slowFactor*c.Usual[len(c.Usual)*99/100])
-	c.Usual = nil
-	c.Slow, _ = judge.NewLatency(threshold, &judge.WatchOptions{Alpha: canaryAlpha}) // a finite threshold: it cannot fail
 }
 
 // label takes a label with the answer to its row. A row that the canary could

@@ -14,7 +14,7 @@ import (
 // TestUnansweredRowsCountAgainstTheCanary has a canary that is right on all that
 // it answers, and answers no row that it would get wrong.
 func TestUnansweredRowsCountAgainstTheCanary(t *testing.T) {
-	losses, err := judge.NewLosses(1, &judge.WatchOptions{Margin: 0.1, Alpha: canaryAlpha})
+	losses, err := judge.NewLosses(1, &judge.WatchOptions{Margin: 0.1, Alpha: watchAlpha})
 	require.NoError(t, err)
 	both := []frame.Value{no, yes}
 	c := &canaryWatch{Champion: 1, Challenger: 2, Metric: metric.NameAccuracy, Losses: losses, own: both, theirs: both}

@@ -21,6 +21,7 @@ type chaosSettings struct {
 	alien    float64 // labels that no model can answer
 	every    time.Duration
 	config   retrain.Config // without stores and parts of the history
+	quiet    bool           // nothing befalls the process, its clock, its stores and its sources
 	sabotage sabotage
 }
 
@@ -36,13 +37,13 @@ func oneOf[T any](rng *rand.Rand, choices ...T) T { return choices[rng.IntN(len(
 // drawSettings draws a sensible configuration, the defaults among them.
 func drawSettings(rng *rand.Rand) chaosSettings {
 	s := chaosSettings{
-		days: 40, perHour: oneOf(rng, 4., 8, 16, 24), profiles: rng.IntN(3) > 0, fitFirst: rng.IntN(3) == 0, bySource: rng.IntN(2) == 0,
+		days: 30, perHour: oneOf(rng, 4., 8, 16), profiles: rng.IntN(3) > 0, fitFirst: rng.IntN(3) == 0, bySource: rng.IntN(2) == 0,
 		wrong: oneOf(rng, 0, 0.02, 0.06), late: oneOf(rng, 0.02, 0.2), alien: oneOf(rng, 0, 0.02),
 		every: oneOf[time.Duration](rng, 2, 4, 7) * 24 * time.Hour,
 	}
 	c := &s.config
 	c.LabelDelay = oneOf(rng, 2*time.Hour, 12*time.Hour, 24*time.Hour, 72*time.Hour)
-	c.Interval = oneOf(rng, time.Hour, 2*time.Hour)
+	c.Interval = oneOf(rng, time.Hour, 3*time.Hour)
 	c.Holdout = oneOf(rng, 0, 2*24*time.Hour, 4*24*time.Hour)
 	c.Gates = oneOf(rng,
 		[]retrain.Gate{retrain.NonInferior("log_loss", 0.02), retrain.SmokeTest()},
@@ -57,7 +58,7 @@ func drawSettings(rng *rand.Rand) chaosSettings {
 	}
 	c.Rollout = drawRollout(rng)
 	c.Policy = oneOf(rng, retrain.Policy{}, retrain.Policy{}, retrain.Policy{Cooldown: -1}, retrain.Policy{Cooldown: 12 * time.Hour, MaxFailures: 2}, retrain.Policy{Per: 5 * 24 * time.Hour})
-	if rng.IntN(4) == 0 {
+	if rng.IntN(12) == 0 {
 		c.Retention.Age = 15 * 24 * time.Hour
 	}
 	return s

@@ -1,6 +1,7 @@
 package retrain_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -171,6 +172,6 @@ func (h *history) checkPromotion(t *testing.T, r retrain.Retraining) {
 	if m.isBroken() || m.worseThan(champion, eras...) {
 		h.note("BAD PROMOTION version %d %+v in the place of %+v", r.Version, m, champion)
 		h.tally.badPromotion(m.Kind)
-		h.bad = append(h.bad, r.ID)
+		h.bad = append(h.bad, fmt.Sprintf("seed %d, %s", h.seed, r.ID))
 	}
 }

@@ -36,13 +36,12 @@ func withThirdClass(t *testing.T, s *stream, from int) {
 // TestNewClass has a class appear that the champion does not know: its labels
 // are errors of the champion, and a challenger that knows them takes over.
 func TestNewClass(t *testing.T) {
-	s := newStream(t, 50*rowsADay, never)
+	s := newStream(t, 60*rowsADay, never)
 	withThirdClass(t, s, 22*rowsADay)
 	w := newWorld(t, s, func(c *retrain.Config) {
 		c.Data = s.recent(14)
 		c.Triggers = []retrain.Trigger{retrain.Every(8 * day)}
 		c.Policy.Cooldown = day
-		c.Rollout.Patience = 1
 	})
 	w.tells = func(from, to int) { // those that no version predicts are refused, and reported
 		var labels []serve.LabelInput
@@ -53,7 +52,7 @@ func TestNewClass(t *testing.T) {
 		require.NoError(t, err)
 	}
 	w.start(20 * rowsADay)
-	w.run(48 * rowsADay)
+	w.run(54 * rowsADay)
 	gain := 0.0 // the largest over a champion
 	for _, r := range w.retrainings() {
 		require.NotEqual(t, retrain.Failed, r.Stage, r.Reason)
@@ -62,7 +61,7 @@ func TestNewClass(t *testing.T) {
 		}
 	}
 	require.Positive(t, gain)
-	require.Greater(t, w.accuracy(44*rowsADay, 48*rowsADay), 0.85)
+	require.Greater(t, w.accuracy(50*rowsADay, 54*rowsADay), 0.85)
 }
 
 // TestFlavors runs a loop on models of a kind that only the service can load.

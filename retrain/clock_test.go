@@ -1,8 +1,6 @@
 package retrain_test
 
 import (
-	"context"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,73 +8,49 @@ import (
 
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraintest"
-	"github.com/mlloop/mlloop/train/frame"
 )
 
-// TestClockSetBackUnderACanary sets the clock back by ten days while a canary
-// runs, which then fails: what came after the clock was set back is looked at,
-// though it lies before the canary's beginning.
-func TestClockSetBackUnderACanary(t *testing.T) {
-	var bad atomic.Bool
-	w := challenged(t, retrain.Canarying, func(c *retrain.Config) {
-		c.Rollout.Bake = 10 * day
-		c.Flavors = spoilChallengers(func(context.Context) error {
-			if bad.Load() {
-				return errOutOfMemory
-			}
-			return nil
-		})
+// TestClockJumpsAheadAndBack has the clock jump a year ahead and come back: both
+// are told, and the loop goes on from where the clock is.
+func TestClockJumpsAheadAndBack(t *testing.T) {
+	w := newWorld(t, newStream(t, 40*rowsADay, never), func(c *retrain.Config) {
+		c.Triggers = []retrain.Trigger{retrain.Every(day)}
+		c.Rollout = retrain.Rollout{}
 	})
-	w.runDays(1)
-	back := at(w.row).Add(-10 * day)
-	w.clock.Store(back.UnixMilli())
-	require.NoError(t, w.loop.Step(t.Context(), back))
-	require.Contains(t, retraintest.RequireEvent(t, w.loop, retrain.EventClock).Text, "the clock was set back by")
-	bad.Store(true)
-	for row := w.row; row < w.row+200; row++ {
-		w.clock.Store(back.Add(time.Minute).UnixMilli())
-		w.ask(row)
-	}
-	require.NoError(t, w.loop.Step(t.Context(), back.Add(time.Hour)))
-	retraintest.RequireStage(t, w.loop, retrain.RolledBack)
-}
-
-// datedLabels is a LabelSource as a database is: it gives what is newer.
-type datedLabels []retrain.KnownLabel
-
-func (d *datedLabels) Labels(_ context.Context, since time.Time, yield func(retrain.KnownLabel) error) error {
-	for _, k := range *d {
-		if k.KnownAt.Before(since) {
-			continue
-		}
-		if err := yield(k); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// TestClockSetBackUnderLabels has labels come that were stamped by a clock that
-// was ten days ahead, and then, once it is right, others: none is missed.
-func TestClockSetBackUnderLabels(t *testing.T) {
-	labels := &datedLabels{}
-	w := newWorld(t, newStream(t, 40*rowsADay, never), func(c *retrain.Config) { c.Labels = labels })
-	w.mute = true
 	w.start(20 * rowsADay)
-	w.runDays(2)
-	know := func(row int, known time.Time) {
-		k := retrain.KnownLabel{KnownAt: known}
-		k.ID, k.Value = rowID(row), frame.IntValue(w.label(row))
-		*labels = append(*labels, k)
+	w.from(retrainable)
+	w.step(at(w.row))
+	require.NoError(t, w.loop.Step(t.Context(), at(w.row).AddDate(1, 0, 0)))
+	require.Contains(t, retraintest.RequireEvent(t, w.loop, retrain.EventClock).Text, "no step was made for 8759h59m0s")
+	before := len(w.retrainings())
+	w.step(at(w.row + 1))
+	require.Contains(t, retraintest.RequireEvent(t, w.loop, retrain.EventClock).Text, "the clock was set back by 8759h45m0s, from 2027-01-26T00:00:00Z: steps go on from here")
+	require.Equal(t, at(w.row+1), w.status().SteppedAt.Add(-time.Minute))
+	w.runDays(10)
+	require.Greater(t, len(w.retrainings()), before+5, "the schedule goes on in the time that is")
+	require.Equal(t, 3, w.count(retrain.EventClock), "the five days before that nobody stepped, too")
+	require.Equal(t, retrain.Promoted, w.last().Stage)
+}
+
+// TestClockThatTrembles sets the clock back by less than the interval, as
+// clocks are all the time: that step is nothing, and no event.
+func TestClockThatTrembles(t *testing.T) {
+	w := newWorld(t, newStream(t, 40*rowsADay, never), nil)
+	w.start(20 * rowsADay)
+	w.step(at(w.row))
+	stepped := w.status().SteppedAt
+	require.NoError(t, w.loop.Step(t.Context(), stepped.Add(-10*time.Second)))
+	require.Equal(t, stepped, w.status().SteppedAt)
+	retraintest.RequireNoEvent(t, w.loop, retrain.EventClock)
+}
+
+// TestClockSetBackInARollout sets the clock back by a month while a canary
+// bakes: the stage goes on and is judged in the time that is.
+func TestClockSetBackInARollout(t *testing.T) {
+	w := challenged(t, retrain.Canarying, nil)
+	for d := range 12 {
+		w.step(at(w.row).AddDate(0, -1, 0).Add(time.Duration(d) * day))
 	}
-	now, ahead := at(w.row), at(w.row).Add(10*day)
-	know(20*rowsADay, ahead)
-	require.NoError(t, w.loop.Step(t.Context(), ahead.Add(time.Minute)))
-	require.Equal(t, ahead, w.status().Labels.KnownAt)
-	require.NoError(t, w.loop.Step(t.Context(), now.Add(time.Hour)))
-	know(20*rowsADay+1, now.Add(2*time.Hour))
-	require.NoError(t, w.loop.Step(t.Context(), now.Add(3*time.Hour)))
-	counts, err := w.stores.Serve.Counts(t.Context(), "churn")
-	require.NoError(t, err)
-	require.EqualValues(t, 2, counts.Labels)
+	require.Equal(t, retrain.Inconclusive, retraintest.RequireStage(t, w.loop, retrain.Inconclusive).Stage, "it is not stuck for a month")
+	requireChampion(t, w, 1)
 }

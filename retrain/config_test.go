@@ -8,8 +8,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/drift"
+	"github.com/mlloop/mlloop/drift/alert"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraintest"
+	"github.com/mlloop/mlloop/train"
+	"github.com/mlloop/mlloop/train/feature"
 )
 
 func TestNewReportsEveryProblem(t *testing.T) {
@@ -54,7 +58,22 @@ func TestNewRefuses(t *testing.T) {
 		"OnDecay: a drop of -1 must not be negative":    func(c *retrain.Config) { c.Triggers = []retrain.Trigger{retrain.OnDecay("auc", -1)} },
 		`Triggers[0]: cron "0 3 * *": want five fields`: func(c *retrain.Config) { c.Triggers = []retrain.Trigger{retrain.Cron("0 3 * *")} },
 		`cron "0 99 * * 1": want five fields`:           func(c *retrain.Config) { c.Triggers = []retrain.Trigger{retrain.Cron("0 99 * * 1")} },
-		"Triggers[0]: Every: 0s must be above 0":        func(c *retrain.Config) { c.Triggers = []retrain.Trigger{retrain.Every(0)} },
+		"Drift: ":                                       func(c *retrain.Config) { c.Drift = &drift.Options{Hits: 5, Of: 2} },
+		`Mode is "perhaps"`:                             func(c *retrain.Config) { c.Mode = "perhaps" },
+		`Inconclusive is "perhaps"`:                     func(c *retrain.Config) { c.Inconclusive = "perhaps" },
+		`Rollout: Inconclusive is "perhaps"`:            func(c *retrain.Config) { c.Rollout.Inconclusive = "perhaps" },
+		"Rollout: Patience is 0.5: want 1 to 1000":      func(c *retrain.Config) { c.Rollout.Patience = 0.5 },
+		"Rollout: FailureMargin is 2: want 0 to 0.99":      func(c *retrain.Config) { c.Rollout.FailureMargin = 2 },
+		"Policy: Worse is 0.5: want a factor of 1":      func(c *retrain.Config) { c.Policy.Worse = 0.5 },
+		"Retention: Age is 1m0s: want an hour":          func(c *retrain.Config) { c.Retention.Age = time.Minute },
+		"a margin of 1 lets everything pass":            func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.NoHarm("accuracy", 1)} },
+		"a margin of -1: want 0 or more":                func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.Superior("auc", -1)} },
+		"at least: a floor of NaN":                      func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.AtLeast("auc", math.NaN())} },
+		"Labels: LabelQuery: the database is nil":       func(c *retrain.Config) { c.Labels = retrain.LabelQuery(nil, "SELECT 1") },
+		"Alerts: ":                               func(c *retrain.Config) { c.Alerts = []alert.Sender{nil} },
+		"Trainer: ":                              func(c *retrain.Config) { c.Trainer = train.MLP{Hidden: []int{-1}} },
+		"Features: ":                             func(c *retrain.Config) { c.Features = feature.Pipeline{feature.OneHot("plan", "plan")} },
+		"Triggers[0]: Every: 0s must be above 0": func(c *retrain.Config) { c.Triggers = []retrain.Trigger{retrain.Every(0)} },
 	} {
 		c := baseConfig(s, retraintest.NewStores())
 		change(&c)

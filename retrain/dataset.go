@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/train/frame"
 )
 
@@ -115,13 +116,33 @@ func (l *Loop) holdoutStart(now time.Time, times []time.Time) int {
 	if l.config.Holdout > 0 {
 		return since(l.config.Holdout)
 	}
-	rows := len(times) - since(leastHoldout)
+	rows := max(len(times)-since(leastHoldout), l.gateRows())
+	return len(times) - max(1, min(rows, int(mostHoldout*float64(len(times)))))
+}
+
+// gateRows is how many rows give every gate a power of 0.8; 0: unknown.
+func (l *Loop) gateRows() int {
+	rows := 0
 	for _, g := range l.config.Gates {
 		if n, ok := g.(interface{ rowsNeeded() int }); ok {
 			rows = max(rows, n.rowsNeeded())
 		}
 	}
-	return len(times) - max(1, min(rows, int(mostHoldout*float64(len(times)))))
+	return rows
+}
+
+// holdoutTime is how long the holdout's rows take to come, at the rate of those
+// that a version was fitted on.
+func (l *Loop) holdoutTime(fitted registry.Lineage) time.Duration {
+	if l.config.Holdout > 0 {
+		return l.config.Holdout
+	}
+	span := fitted.DataTo.Sub(fitted.DataFrom)
+	if fitted.Rows == 0 || span <= 0 {
+		return leastHoldout
+	}
+	part := min(float64(l.gateRows())/float64(fitted.Rows), mostHoldout)
+	return max(leastHoldout, time.Duration(part*float64(span)).Round(time.Hour))
 }
 
 // place is where a row of the source lies.

@@ -43,7 +43,7 @@ func Example() {
 	})
 	check(err)
 	http.NewServeMux().Handle("/v2/", loop.Handler()) // predictions, feedback, health
-	for _, now := range []time.Time{monday, monday.Add(21*day + 3*time.Hour)} {
+	for _, now := range []time.Time{monday, monday.Add(35*day + 3*time.Hour)} {
 		check(loop.Step(ctx, now))
 		check(loop.Settle(ctx))
 		check(loop.Step(ctx, now.Add(time.Minute)))
@@ -58,11 +58,11 @@ func Example() {
 	// Output:
 	// 2026-03-02 retrain.started
 	// 2026-03-02 promoted
-	// 2026-03-23 clock
-	// 2026-03-23 retrain.started
-	// 2026-03-23 gate
-	// 2026-03-23 gate
-	// 2026-03-23 shadow
+	// 2026-04-06 clock
+	// 2026-04-06 retrain.started
+	// 2026-04-06 gate
+	// 2026-04-06 gate
+	// 2026-04-06 shadow
 }
 
 // atMostBytes is a gate of the service's own.

@@ -53,7 +53,6 @@ func (l *Loop) startFit(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	a.FitStartedAt = now
-	l.memory.wait("fit", "")
 	if err := l.putState(ctx); err != nil {
 		return err
 	}

@@ -41,7 +41,7 @@ func at(row int) time.Time { return streamStart.Add(time.Duration(row) * rowEver
 
 func newStream(t testing.TB, rows, flip int) *stream {
 	t.Helper()
-	rng := rand.New(rand.NewPCG(7, 7))
+	rng := rand.New(rand.NewPCG(7, 8))
 	schema := frame.Schema{
 		{Name: "seen_at", Kind: frame.Time}, {Name: "customer", Kind: frame.String},
 		{Name: "x", Kind: frame.Float64}, {Name: "z", Kind: frame.Float64}, {Name: "y", Kind: frame.Int64},

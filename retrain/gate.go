@@ -93,6 +93,13 @@ func (g comparison) Judge(_ context.Context, c Candidate) (Verdict, error) {
 // on a tenth of the rows.
 const differenceSpread = 0.3
 
+// planDependence is by how much more rows are planned for than independent ones
+// would take: the judge takes rows in blocks where they seem to depend on each
+// other, and on a few hundred rows that are independent it often does. Planned
+// without it, 8 of 12 equal challengers passed in the quick start's simulation;
+// with it, 19 of 20.
+const planDependence = 2
+
 // rowsNeeded plans the holdout: rows that show a difference of the margin with
 // a power of 0.8, at a one-sided level of 0.05 (Julious 2004).
 func (g comparison) rowsNeeded() int {
@@ -100,7 +107,7 @@ func (g comparison) rowsNeeded() int {
 		return 0
 	}
 	const z = 1.645 + 0.842
-	return int(min(1e9, math.Ceil(math.Pow(z*differenceSpread/g.margin, 2))))
+	return int(min(1e9, math.Ceil(planDependence*math.Pow(z*differenceSpread/g.margin, 2))))
 }
 
 func verdictOf(gate string, j judge.Judgement) Verdict {

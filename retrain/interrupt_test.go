@@ -299,6 +299,7 @@ func texts(events []retrain.Event) []string {
 // TestInterruptions ends lives of the loop at random writes and compares what
 // is left in the end with an undisturbed life.
 func TestInterruptions(t *testing.T) {
+	t.Parallel()
 	const until = 33 * rowsADay
 	s := newStream(t, until+1, 14*rowsADay)
 	dir := t.TempDir()
@@ -312,7 +313,7 @@ func TestInterruptions(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		url, lives := urlOf(fmt.Sprintf("disturbed%d.db", seed)), 0
 		for {
-			f := &fuse{left: rng.IntN(14), before: rng.IntN(2) == 0}
+			f := &fuse{left: rng.IntN(24), before: rng.IntN(2) == 0}
 			dead := life(t, s, url, until, f)
 			if lives++; !dead {
 				break

@@ -171,6 +171,13 @@ func (w *watched) scrape(t *testing.T) (series map[string]string, text string) {
 	return series, text
 }
 
+func requireSeries(t *testing.T, series, want map[string]string) {
+	t.Helper()
+	for name, value := range want {
+		require.Equal(t, value, series[name], name)
+	}
+}
+
 func (w *watched) ready(t *testing.T) {
 	t.Helper()
 	rec := httptest.NewRecorder()
@@ -195,7 +202,7 @@ func TestMetrics(t *testing.T) {
 	w.now = monday.Add(5 * time.Minute)
 	w.ready(t)
 	series, text := w.scrape(t)
-	for name, want := range map[string]string{
+	requireSeries(t, series, map[string]string{
 		`mlloop_request_duration_seconds_count{status="answered",variant="primary",version="1"}`: "2",
 		`mlloop_request_rows_total{status="answered",variant="primary",version="1"}`:             "3",
 		`mlloop_step_failures_total{part="labels"}`:                                              "3",
@@ -213,9 +220,7 @@ func TestMetrics(t *testing.T) {
 		`mlloop_log_queue_rows`:                           "0",
 		`mlloop_log_backlog_rows`:                         "0",
 		`mlloop_sender_failures_in_a_row{sender="pager"}`: "1",
-	} {
-		require.Equal(t, want, series[name], name)
-	}
+	})
 	require.NotEqual(t, "0", series[`mlloop_sender_backlog_messages{sender="pager"}`])
 	require.NotContains(t, series, "mlloop_label_lag_seconds", "no label has come")
 	require.NotContains(t, series, "mlloop_retraining_number", "none is under way")
@@ -236,16 +241,14 @@ func TestMetricsOfARetraining(t *testing.T) {
 	require.NoError(t, w.Retrain(t.Context(), "a person asked"))
 	require.NoError(t, w.Step(t.Context(), monday.Add(8*day)))
 	series, _ := w.scrape(t)
-	for name, want := range map[string]string{
+	requireSeries(t, series, map[string]string{
 		`mlloop_retraining_stage{stage="idle"}`:    "0",
 		`mlloop_retraining_stage{stage="fitting"}`: "1",
 		`mlloop_retraining_number`:                 "1",
 		`mlloop_retrainings_total`:                 "2",
 		`mlloop_labels_refused_total`:              "1",
 		`mlloop_label_lag_seconds`:                 "691200",
-	} {
-		require.Equal(t, want, series[name], name)
-	}
+	})
 	require.NoError(t, w.Settle(t.Context()))
 }
 

@@ -75,7 +75,7 @@ type ledger struct {
 	LastEnd   time.Time              `json:"last_end"`  // of the last one against a champion
 	Failures  int                    `json:"failures"`  // failed or rolled back in a row
 	Fruitless int                    `json:"fruitless"` // without a new champion in a row
-	Reasons   map[string]int         `json:"reasons"`   // of the fruitless ones in a row, by what stood in the way
+	Obstacles map[string]obstacle    `json:"obstacles"` // of the fruitless ones in a row, by what stood in the way
 	Forgiven  int64                  `json:"forgiven"`  // ResetFailures was called after this Number; -1: never
 	Answered  map[string]alertAnswer `json:"answered"`  // firing alerts that a retraining has answered, by ID
 }
@@ -111,30 +111,21 @@ func (g *ledger) end(now time.Time, r Retraining) {
 		g.Failures = 0
 	}
 	if !r.Stage.fruitless() {
-		g.Fruitless, g.Reasons = 0, nil
+		g.Fruitless, g.Obstacles = 0, nil
 		return
 	}
 	g.Fruitless++
-	if g.Reasons == nil {
-		g.Reasons = make(map[string]int)
+	if g.Obstacles == nil {
+		g.Obstacles = make(map[string]obstacle)
 	}
-	g.Reasons[obstacle(r)]++
-}
-
-// obstacle names what stood in a fruitless retraining's way: the gate that did
-// not pass, or its stage.
-func obstacle(r Retraining) string {
-	for _, v := range r.Verdicts {
-		if v.Outcome != Pass {
-			return v.Gate
-		}
-	}
-	return string(r.Stage)
+	name, o := obstacleOf(r)
+	o.Times, o.Told = g.Obstacles[name].Times+1, g.Obstacles[name].Told
+	g.Obstacles[name] = o
 }
 
 // forgive makes the failures so far count no more.
 func (g *ledger) forgive() {
-	g.Failures, g.Fruitless, g.Reasons = 0, 0, nil
+	g.Failures, g.Fruitless, g.Obstacles = 0, 0, nil
 	g.Forgiven = g.Next - 1
 }
 

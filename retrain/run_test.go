@@ -87,6 +87,7 @@ func TestHandlerPaths(t *testing.T) {
 // TestTwoProcesses has two loops of one model, each with stores of its own on
 // one database, take turns: the events are those of one loop alone.
 func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
 	s := newStream(t, 32*rowsADay, never)
 	alone := newWorld(t, s, nil)
 	alone.start(20 * rowsADay)
@@ -120,6 +121,7 @@ func TestTwoProcesses(t *testing.T) {
 // TestClosedUnderStep closes the engine in the middle of a fit: the next step
 // says so, and the retraining has not failed.
 func TestClosedUnderStep(t *testing.T) {
+	t.Parallel()
 	s, url := newStream(t, 40*rowsADay, never), "sqlite:"+filepath.Join(t.TempDir(), "loop.db")
 	stores, err := retrainsql.Open(t.Context(), url, nil)
 	require.NoError(t, err)

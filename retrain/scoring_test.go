@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mlloop/mlloop/retrain/judge"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/train/frame"
 	"github.com/mlloop/mlloop/train/metric"
@@ -52,11 +51,12 @@ func TestSameClass(t *testing.T) {
 
 func newTestWatch(t *testing.T) *shadowWatch {
 	t.Helper()
-	failures, err := judge.NewRates(nil)
+	calls, err := newCallWatch(0.01)
 	require.NoError(t, err)
 	return &shadowWatch{
-		champion: 1, challenger: 2, theirs: []frame.Value{no, yes}, own: []frame.Value{no, yes, perhaps},
-		classes: []frame.Value{no, yes, perhaps}, rows: make(map[rowKey]*pair), failures: failures,
+		callWatch: calls,
+		champion:  1, challenger: 2, theirs: []frame.Value{no, yes}, own: []frame.Value{no, yes, perhaps},
+		classes: []frame.Value{no, yes, perhaps}, rows: make(map[rowKey]*pair),
 	}
 }
 
@@ -87,17 +87,18 @@ func TestFailingShadow(t *testing.T) {
 		for range n {
 			p := logged("", serve.Shadow, 2, 0, 1, 0)
 			p.Status = status
+			w.see(logged("", serve.Primary, 1, 0.5, 0.5))
 			w.see(p)
 		}
 	}
 	see(300, frame.Answered)
 	see(2, frame.TimedOut)
-	require.Nil(t, w.failing(0.01))
+	require.Nil(t, harmOf("shadow", w.watches()))
 	see(2, frame.Failed)
-	require.Equal(t, Undetermined, w.failing(0.01).Outcome)
-	see(30, frame.Failed)
-	require.Equal(t, Fail, w.failing(0.01).Outcome)
-	require.Contains(t, w.failing(0.01).Reason, "the shadow failed on 34 of the 334 rows that it was asked about: more than Rollout.FailureMargin, 1 %, is shown")
+	require.Nil(t, harmOf("shadow", w.watches()))
+	require.Contains(t, w.suspicion(), "failure rate", "it is not judged by the rows it answers")
+	see(60, frame.Failed)
+	require.Equal(t, Fail, harmOf("shadow", w.watches()).Outcome)
 }
 
 func TestShadowWatchPairs(t *testing.T) {

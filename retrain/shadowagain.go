@@ -24,9 +24,9 @@ func (l *Loop) askAgain(ctx context.Context, a *attempt, s *shadowWatch) error {
 }
 
 // unshadowed returns the watched rows of the stage that have no answer of a
-// shadow, in the order of the log, and shows s the answers that there are.
+// shadow, in the order of the log, and shows s what there is.
 func (l *Loop) unshadowed(ctx context.Context, a *attempt, s *shadowWatch) ([]serve.Prediction, error) {
-	missing := make(map[rowKey]serve.Prediction)
+	missing, sampled := make(map[rowKey]serve.Prediction), false
 	after, to := a.PredictionSeq, l.watcher.checkpoint.PredictionSeq
 	for {
 		page, err := l.config.Stores.Serve.Predictions(ctx, serve.PredictionQuery{Model: l.config.Model, After: after})
@@ -37,19 +37,19 @@ func (l *Loop) unshadowed(ctx context.Context, a *attempt, s *shadowWatch) ([]se
 			break
 		}
 		for _, p := range page {
-			after = p.Seq
+			if after = p.Seq; p.Seq <= to { // what lies behind is folded next
+				s.see(p)
+			}
 			switch key := (rowKey{p.ID, p.Index}); {
 			case p.Variant == serve.Shadow:
-				if p.Seq <= to { // what lies behind is folded next
-					s.see(p)
-				}
 				delete(missing, key)
-			case watched(p) && !p.Time.Before(s.since):
+			case !sampled && watched(p) && !p.Time.Before(s.since):
 				missing[key] = p
 			}
 		}
 		if len(missing) > maxAskAgain {
-			clear(missing) // a sampled shadow: what is missing was never asked
+			clear(missing)
+			sampled = true
 		}
 	}
 	rows := slices.Collect(maps.Values(missing))

@@ -15,7 +15,8 @@ import (
 // both answered and whose labels are known. It looks when the stage's time is
 // over and enough have come, then each time as many again, and once at the end
 // of its patience: each look takes a part of the level, so that looking often
-// lets no worse challenger through.
+// lets no worse challenger through. Calls that fail or are slow are harm of their
+// own, looked for at every step: rows without an answer are in no comparison.
 func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdue bool, err error) {
 	a, w := l.memory.Attempt, l.watcher
 	rollout := l.config.Rollout
@@ -23,23 +24,14 @@ func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdu
 		return nil, false, nil
 	}
 	s := w.shadow
-	if v := s.failing(rollout.FailureMargin); v != nil && v.Outcome == Fail {
-		return v, false, nil
-	}
-	if now.Before(a.Retraining.StageSince.Add(rollout.Shadow)) {
-		return nil, false, nil
+	if harm := harmOf("shadow", s.watches()); harm != nil || now.Before(a.Retraining.StageSince.Add(rollout.Shadow)) {
+		return harm, false, nil
 	}
 	overdue = !now.Before(a.Retraining.StageSince.Add(l.patience(rollout.Shadow)))
 	verdict := Verdict{Gate: fmt.Sprintf("shadow: non-inferior: %s by %g %%", rollout.Metric, 100*rollout.Margin), Metric: rollout.Metric, Outcome: Undetermined, N: s.paired}
-	if s.paired < l.minLabels() {
-		l.memory.wait("judge", fmt.Sprintf("the shadow of %s has %d of at least %d labelled rows", a.Retraining.ID, s.paired, l.minLabels()))
+	if verdict.Reason = l.withheld(a, s); verdict.Reason != "" {
 		verdict.Needed = l.minLabels()
-		verdict.Reason = fmt.Sprintf("%d live rows were answered by both and labelled, %d are wanted: the shadow answered %d and failed on %d (Rollout.Inconclusive: %s)", s.paired, l.minLabels(), s.answered, s.failed, rollout.Inconclusive)
 		return &verdict, overdue, nil
-	}
-	if v := s.failing(rollout.FailureMargin); v != nil {
-		l.memory.wait("judge", v.Reason)
-		return v, overdue, nil
 	}
 	if a.Planned > 0 && !overdue && l.awaitsRows(a, s) {
 		return nil, false, nil // and no row is read for it
@@ -69,23 +61,17 @@ func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdu
 	return &verdict, overdue, err
 }
 
-// failing is the verdict on a shadow that fails on more of the rows than the
-// margin, nil on one that does not: rows that it did not answer are in no
-// comparison, and would hide what it does not know.
-func (s *shadowWatch) failing(margin float64) *Verdict {
-	n := s.answered + s.failed
-	if float64(s.failed) <= margin*float64(n) {
-		return nil
+// withheld says why the shadow is not compared yet; "" when it may be.
+func (l *Loop) withheld(a *attempt, s *shadowWatch) string {
+	why := s.suspicion()
+	if s.paired < l.minLabels() {
+		why = fmt.Sprintf("%d live rows were answered by both and labelled, %d are wanted: the shadow answered %d calls and failed on %d", s.paired, l.minLabels(), s.Answered, s.Failed)
 	}
-	v := Verdict{Gate: "shadow: calls that fail", Outcome: Undetermined, N: n, Diff: float64(s.failed) / float64(n)}
-	w := s.failures.Judge()
-	v.Low, v.High = w.Low, w.High
-	v.Reason = fmt.Sprintf("the shadow failed on %d of the %d rows that it was asked about, and is not judged by the others while that is more than Rollout.FailureMargin, %g %%", s.failed, n, 100*margin)
-	if w.Outcome == Fail {
-		v.Outcome = Fail
-		v.Reason = fmt.Sprintf("the shadow failed on %d of the %d rows that it was asked about: more than Rollout.FailureMargin, %g %%, is shown", s.failed, n, 100*margin)
+	if why == "" {
+		return ""
 	}
-	return &v
+	l.memory.wait("judge", fmt.Sprintf("the shadow of %s is not judged yet: %s", a.Retraining.ID, why))
+	return fmt.Sprintf("%s (Rollout.Inconclusive: %s)", why, l.config.Rollout.Inconclusive)
 }
 
 // awaitsRows reports, and notes, that the shadow has not the rows of its next look.

@@ -18,18 +18,18 @@ import (
 const maxPairs = 50_000
 
 // shadowWatch gathers the labelled rows that both the champion and the shadow
-// answered. It is read again from the log after a restart. Nil watches nothing.
+// answered, and watches the shadow's calls. It is read again from the log after a
+// restart. Nil watches nothing.
 type shadowWatch struct {
+	callWatch
 	retraining           string // ID
 	since                time.Time
 	champion, challenger int64 // versions
 	classes              []frame.Value
 	own, theirs          []frame.Value // classes of the challenger and of the champion
 	rows                 map[rowKey]*pair
-	paired               int // rows with a label and both answers
-	answered             int // rows that the shadow answered
-	failed               int // and that it could not
-	failures             *judge.Rates
+	paired               int                   // rows with a label and both answers
+	alone                [2][]serve.Prediction // calls of each arm that none of the other has been set beside yet
 }
 
 // pair is one row with what both said about it.
@@ -45,21 +45,45 @@ func (p *pair) complete() bool {
 
 // see takes a logged row: the shadow's answer may come after the label.
 func (w *shadowWatch) see(p serve.Prediction) {
-	if w == nil || p.Variant != serve.Shadow || p.Version != w.challenger || p.Time.Before(w.since) {
+	switch {
+	case w == nil || p.Time.Before(w.since):
+		return
+	case p.Variant == serve.Primary && p.Version == w.champion:
+		w.compare(judge.Primary, p)
+		return
+	case p.Variant != serve.Shadow || p.Version != w.challenger:
 		return
 	}
-	if p.Index == 0 { // a batch fails as one; and the champion did not fail on what the shadow is asked about
-		w.failures.Add(judge.Primary, false)
-		w.failures.Add(judge.Canary, !p.Status.OK())
-	}
+	w.compare(judge.Canary, p)
 	if !p.Status.OK() {
-		w.failed++
 		return
 	}
-	w.answered++
 	if row := w.rows[rowKey{p.ID, p.Index}]; row != nil && row.challenger == nil && len(p.Scores()) == len(w.own) {
 		row.challenger = p.Scores()
 		w.count(row)
+	}
+}
+
+// maxAlone bounds the calls that wait for one of the other arm: of a sampled
+// shadow the primary has many more.
+const maxAlone = 1024
+
+// compare sets each call of the shadow beside one of the primary's. The shadow's
+// are logged in lumps, when its queue comes to them: taken as they come, a lump
+// would be compared as one call.
+func (w *shadowWatch) compare(arm judge.Arm, p serve.Prediction) {
+	if p.Index > 0 || p.Status == frame.Refused {
+		return
+	}
+	p.Features, p.Outputs = frame.Row{}, frame.Row{}
+	w.alone[arm] = append(w.alone[arm], p)
+	w.alone[arm] = w.alone[arm][max(0, len(w.alone[arm])-maxAlone):]
+	if len(w.alone[judge.Primary]) == 0 || len(w.alone[judge.Canary]) == 0 {
+		return
+	}
+	for _, arm := range []judge.Arm{judge.Primary, judge.Canary} {
+		w.callWatch.see(arm, w.alone[arm][0])
+		w.alone[arm] = w.alone[arm][1:]
 	}
 }
 
@@ -183,7 +207,7 @@ func (l *Loop) newShadowWatch(ctx context.Context, a *attempt) error {
 		retraining: r.ID, since: r.StageSince, champion: r.Champion, challenger: r.Version,
 		classes: allClasses(l.watcher.classes, own), own: own, theirs: l.watcher.classes, rows: make(map[rowKey]*pair),
 	}
-	if s.failures, err = judge.NewRates(&judge.WatchOptions{Margin: l.config.Rollout.FailureMargin, Alpha: canaryAlpha}); err != nil {
+	if s.callWatch, err = l.watchCalls(ctx, r.Champion, a.PredictionSeq); err != nil {
 		return err
 	}
 	if err := l.eachLabel(ctx, a.LabelSeq, s.label); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/registry/bundle"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraintest"
@@ -78,4 +79,35 @@ func refuseChallengers() map[string]serve.Loader {
 		}
 		return serve.NewClassifier(b)
 	}}
+}
+
+// trainOn fits a model on the stream's rows as a person would by hand.
+func trainOn(t *testing.T, w *world, from, to int) (*bundle.Bundle, error) {
+	t.Helper()
+	data, err := w.stream.table.Slice(from, to).Drop("seen_at", "customer")
+	require.NoError(t, err)
+	c := baseConfig(w.stream, w.stores)
+	return c.Trainer.Fit(t.Context(), train.Job{Data: data, Label: "y", Features: c.Features, Now: at(to)})
+}
+
+// register puts a bundle into the registry as a person would, and returns its version.
+func register(t *testing.T, w *world, b *bundle.Bundle) int64 {
+	t.Helper()
+	models := registry.New(w.stores.Registry, w.stores.Artifacts, &registry.Options{Now: w.now})
+	v, err := models.Register(t.Context(), "churn", b, nil)
+	require.NoError(t, err)
+	return v.Number
+}
+
+// breakable is a Trainer that fails while it is broken.
+type breakable struct {
+	train.Trainer
+	broken *bool
+}
+
+func (b breakable) Fit(ctx context.Context, job train.Job) (*bundle.Bundle, error) {
+	if *b.broken {
+		return nil, errOutOfMemory
+	}
+	return b.Trainer.Fit(ctx, job)
 }

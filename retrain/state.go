@@ -130,7 +130,11 @@ func (l *Loop) tell(ctx context.Context, now time.Time, topic, kind, format stri
 	if !l.memory.once(topic) {
 		return nil
 	}
-	return l.report(ctx, Event{Time: now, Kind: kind, Key: fmt.Sprintf("%s/%d", topic, now.UnixMilli()), Text: fmt.Sprintf(format, args...)})
+	err := l.report(ctx, Event{Time: now, Kind: kind, Key: fmt.Sprintf("%s/%d", topic, now.UnixMilli()), Text: fmt.Sprintf(format, args...)})
+	if err != nil {
+		l.memory.forget(topic) // it is not told: the next step tells it
+	}
+	return err
 }
 
 // wait notes what is waited for, as Status tells it; "" ends the wait.

@@ -154,7 +154,11 @@ func (l *Loop) noteFailure(ctx context.Context, now time.Time, name string, err 
 		if !l.memory.forget(topic) {
 			return nil
 		}
-		return l.report(ctx, Event{Time: now, Kind: EventStepRecovered, Key: fmt.Sprintf("%s/recovered/%d", topic, now.UnixMilli()), Text: name + " works again"})
+		err := l.report(ctx, Event{Time: now, Kind: EventStepRecovered, Key: fmt.Sprintf("%s/recovered/%d", topic, now.UnixMilli()), Text: name + " works again"})
+		if err != nil {
+			l.memory.once(topic) // the next step tells it
+		}
+		return err
 	}
 	if ctx.Err() != nil {
 		return nil

@@ -111,6 +111,7 @@ func (l *Loop) settleTransition(t transition) {
 	m := &l.memory
 	m.Pending, m.DecidedAt = nil, t.Now
 	m.wait("judge", "")
+	m.wait("fit", "")
 	if t.Next.Stage.Final() {
 		m.Ledger.end(t.Now, t.Next)
 		m.Attempt = nil

@@ -97,7 +97,7 @@ func (m *served) holdShadow() (*version, int64) {
 // takes over the reference to v.
 func (q *shadowQueue) askAgain(v *version, rev int64, p *Prediction) bool {
 	job := shadowJob{
-		version: v, first: p.Index, rev: rev, bytes: 40 * int64(len(p.Features.Values)),
+		version: v, first: p.Index, rev: rev, at: p.Time, bytes: 40 * int64(len(p.Features.Values)),
 		req:    Request{ID: p.ID, Key: p.Key, TraceID: p.TraceID},
 		logged: []frame.Row{p.Features}, digests: []uint64{p.Digest},
 	}
@@ -110,7 +110,7 @@ func (q *shadowQueue) askAgain(v *version, rev int64, p *Prediction) bool {
 	if err != nil {
 		defer v.release()
 		a := answer{
-			version: v, variant: Shadow, status: frame.Failed, err: err, propensity: 1, rev: rev, at: q.server.opts.Now(),
+			version: v, variant: Shadow, status: frame.Failed, err: err, propensity: 1, rev: rev, at: p.Time,
 			rows: job.logged, digests: job.digests, n: 1,
 		}
 		q.server.shadowFailed.Add(1)

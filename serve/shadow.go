@@ -61,6 +61,7 @@ type shadowJob struct {
 	n       int
 	bytes   int64
 	rev     int64
+	at      time.Time   // when the row was asked, which is logged: that of the answer says how busy the shadow was
 	logged  []frame.Row // as the answer's version read them: what is logged if the shadow cannot read its own
 	digests []uint64    // of logged: what names the attempt
 	inputs  []frame.Tensor
@@ -96,7 +97,7 @@ func (s *Server) eachShadow(fn func(q *shadowQueue) error) error {
 func (q *shadowQueue) offer(g *grip, req *Request, a *answer) {
 	v := g.shadow
 	g.shadow = nil
-	job := shadowJob{version: v, req: *req, rev: a.rev}
+	job := shadowJob{version: v, req: *req, rev: a.rev, at: a.at}
 	job.req.Inputs, job.req.Outputs = nil, nil
 	// A predictor of rows shares those that were made for the log; others need the caller's tensors.
 	share := v.shape.rows != nil && len(a.rows) > 0 && v.shape.columns.Equal(a.rows[0].Schema)
@@ -222,7 +223,7 @@ func (q *shadowQueue) ask(job shadowJob) Status {
 	ctx, cancel := context.WithTimeout(context.Background(), s.opts.Shadow.Timeout)
 	defer cancel()
 	a := answer{version: v, n: job.n, rows: job.rows, digests: job.digests}
-	at, began := s.opts.Now(), time.Now()
+	began := time.Now()
 	b, err := batch{n: job.n}, error(nil)
 	if job.rows == nil {
 		job.req.Inputs = job.inputs
@@ -238,7 +239,7 @@ func (q *shadowQueue) ask(job shadowJob) Status {
 		return ""
 	}
 	a.end(ctx, began, err)
-	a.variant, a.propensity, a.rev, a.at = Shadow, 1, job.rev, at
+	a.variant, a.propensity, a.rev, a.at = Shadow, 1, job.rev, job.at
 	if a.status == frame.Refused { // what the primary takes a challenger must take
 		a.status = frame.Failed
 	}

@@ -71,6 +71,7 @@ func TestSlowShadow(t *testing.T) {
 		require.Equal(t, 3*time.Second, time.Since(began))
 		for _, p := range servetest.RequirePredictions(t, s, "churn", 25) {
 			require.Equal(t, frame.FloatValue(5), p.Features.Get("x"))
+			require.True(t, began.Equal(p.Time), "a row's time is when it was asked, however late the shadow answered")
 		}
 	})
 }
@@ -231,12 +232,14 @@ func TestShadowRateInVirtualTime(t *testing.T) {
 // they were asked first, each once.
 func TestAskShadow(t *testing.T) {
 	log := servetest.New(t, "other", servetest.Constant(""), nil).Log
-	first := servetest.New(t, "sums", sums(), &serve.Options{Log: log})
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	first := servetest.New(t, "sums", sums(), &serve.Options{Log: log, Now: func() time.Time { return now }})
 	for i := range 3 {
 		_, err := first.Predict(t.Context(), "sums", serve.Request{ID: fmt.Sprint(i), Key: "k", Inputs: sumInputs()})
 		require.NoError(t, err)
 	}
 	logged := servetest.RequirePredictions(t, first, "sums", 6)
+	now = now.Add(time.Hour)
 	_, err := first.AskShadow(t.Context(), "sums", logged)
 	require.ErrorIs(t, err, serve.ErrNotFound, "there is no shadow")
 	require.NoError(t, first.Add("sums", 2, sums()))
@@ -251,8 +254,8 @@ func TestAskShadow(t *testing.T) {
 	for i, p := range all[6:] {
 		want := logged[i]
 		require.Equal(t, []any{serve.Shadow, frame.Answered, int64(2)}, []any{p.Variant, p.Status, p.Version}, p.Error)
-		require.Equal(t, []any{want.ID, want.Index, want.Attempt, want.Key, want.Digest, want.Features, want.Outputs},
-			[]any{p.ID, p.Index, p.Attempt, p.Key, p.Digest, p.Features, p.Outputs})
+		require.Equal(t, []any{want.ID, want.Index, want.Attempt, want.Key, want.Time, want.Digest, want.Features, want.Outputs},
+			[]any{p.ID, p.Index, p.Attempt, p.Key, p.Time, p.Digest, p.Features, p.Outputs})
 	}
 	n, err := first.AskShadow(t.Context(), "sums", all)
 	require.NoError(t, err)

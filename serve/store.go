@@ -60,8 +60,8 @@ type Prediction struct {
 	Version    int64
 	Variant    Variant
 	Status     Status
-	Key        string // routing key: what the traffic split hashed, and what Erase erases by
-	Time       time.Time
+	Key        string    // routing key: what the traffic split hashed, and what Erase erases by
+	Time       time.Time // when the row was asked; of a shadow, when the caller's was
 	Features   frame.Row
 	Digest     uint64        // of the inputs (see Digest): what tells a repeated request from a new attempt
 	Outputs    frame.Row     // named outputs; one of k columns is NAME.0 … NAME.k-1; empty unless Status.OK

@@ -1,4 +1,4 @@
-// Command draw writes the pictures of the README from the tables in this
+// Command draw writes the pictures of README and CONTRIBUTING from the tables in this
 // folder: go generate ./docs/draw
 package main
 
@@ -12,7 +12,7 @@ import (
 
 // pictures are the files and what they show.
 func pictures() map[string]picture {
-	return map[string]picture{"loop.svg": loop(), "packages.svg": packages()}
+	return map[string]picture{"loop.svg": loop(), "packages.svg": packages(), "request.svg": request()}
 }
 
 func main() {

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mlloop/mlloop/internal/archtest"
 )
 
 func TestCommittedPicturesAreTheGeneratorsOutput(t *testing.T) {
@@ -34,6 +36,31 @@ func TestEveryPackageIsInThePicture(t *testing.T) {
 	slices.Sort(drawn)
 	slices.Sort(found)
 	require.Equal(t, found, drawn, "the packages and the names in the picture differ: see packages.go")
+}
+
+// TestWhatIsUsedOfTrain compares the words beside the arrows with the imports.
+func TestWhatIsUsedOfTrain(t *testing.T) {
+	packages, err := archtest.Load("../..", "github.com/mlloop/mlloop")
+	require.NoError(t, err)
+	for i, domain := range []string{"serve", "drift"} {
+		drawn := strings.Split(strings.TrimPrefix(used("train")[i], "of it only "), ", ")
+		var imported []string
+		for _, p := range packages {
+			if p.Dir != domain && !strings.HasPrefix(p.Dir, domain+"/") {
+				continue
+			}
+			for _, f := range p.Files {
+				for _, path := range f.Imports {
+					if name, ok := strings.CutPrefix(path, "./train/"); ok && !f.Test && !strings.HasSuffix(p.Dir, "test") {
+						imported = append(imported, name)
+					}
+				}
+			}
+		}
+		slices.Sort(imported)
+		slices.Sort(drawn)
+		require.Equal(t, slices.Compact(imported), drawn, domain)
+	}
 }
 
 // packagesBelow returns the names of the folders with Go sources that are not

@@ -11,10 +11,10 @@ type domain struct {
 // layers, from the package that ties all together down to the ground.
 func layers() [][]domain {
 	return [][]domain{
-		{{"retrain", "the loop: triggers, policy, pipeline, gates, rollout", []string{"retrainsql", "retraindbos", "retraintest"}}},
+		{{"retrain", "the loop: triggers, policy, pipeline, gates, verdicts, rollout", []string{"judge", "retrainsql", "retraindbos", "retraintest"}}},
 		{
 			{"serve", "predictions, hot swap, shadow, canary, log", []string{"servehttp", "servesql", "servemem", "servetest"}},
-			{"drift", "windows, thresholds, alerts", []string{"driftstat", "driftconcept", "alert", "driftsql", "driftmem", "drifttest"}},
+			{"drift", "windows, thresholds, alerts to people", []string{"driftstat", "driftconcept", "alert", "driftsql", "driftmem", "drifttest"}},
 		},
 		{{"train", "trainers, training loop", []string{"frame", "feature", "profile", "metric", "model", "nn", "traintest"}}},
 		{{"registry", "models, versions, aliases, audit trail", []string{"bundle", "registrysql", "registrymem", "registrytest"}}},
@@ -90,7 +90,7 @@ func (p *picture) add(d domain, band box, perRow int) {
 // that is not all of it: neither links the packages that fit models.
 func used(below string) []string {
 	if below == "train" {
-		return []string{"of it only frame, feature, model", "of it only frame, profile, metric"}
+		return []string{"of it only frame, feature, model", "of it only frame, profile"}
 	}
 	return nil
 }

@@ -22,6 +22,7 @@ type box struct {
 	X, Y, W, H int
 	Kind       string // a class of style
 	Title      string
+	Code       string // a title that is a name of the code
 	Lines      []string
 }
 
@@ -29,6 +30,7 @@ type box struct {
 type arrow struct {
 	Points [][2]int
 	Kind   string // "" or "dashed"
+	Bare   bool   // no head: it runs into another
 }
 
 // note is text of its own; Anchor is start, middle or end.
@@ -50,6 +52,7 @@ const style = `
 text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;fill:#1c2733}
 .ground{fill:#ffffff}
 .title{font-size:15px;font-weight:600}
+.code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:12px;font-weight:600}
 .line{font-size:12px;fill:#47545f}
 .note{font-size:12px;fill:#47545f}
 .head{font-size:12px;font-weight:600;fill:#47545f}
@@ -99,12 +102,16 @@ func (x box) write(b *bytes.Buffer) {
 	fmt.Fprintf(b, `<rect class="box %s" x="%d" y="%d" width="%d" height="%d" rx="8"/>`+"\n", x.Kind, x.X, x.Y, x.W, x.H)
 	centre := x.X + x.W/2
 	height := len(x.Lines) * lineHeight
-	if x.Title != "" {
+	title, kind := x.Title, "title"
+	if x.Code != "" {
+		title, kind = x.Code, "code"
+	}
+	if title != "" {
 		height += titleHeight
 	}
 	y := x.Y + (x.H-height)/2
-	if x.Title != "" {
-		writeText(b, centre, y+14, "middle", "title", x.Title)
+	if title != "" {
+		writeText(b, centre, y+14, "middle", kind, title)
 		y += titleHeight
 	}
 	for i, line := range x.Lines {
@@ -118,7 +125,11 @@ func (a arrow) write(b *bytes.Buffer) {
 		points[i] = fmt.Sprintf("%d,%d", p[0], p[1])
 	}
 	class := strings.TrimSpace("arrow " + a.Kind)
-	fmt.Fprintf(b, `<polyline class="%s" points="%s" marker-end="url(#tip)"/>`+"\n", class, strings.Join(points, " "))
+	head := ` marker-end="url(#tip)"`
+	if a.Bare {
+		head = ""
+	}
+	fmt.Fprintf(b, `<polyline class="%s" points="%s"%s/>`+"\n", class, strings.Join(points, " "), head)
 }
 
 func writeText(b *bytes.Buffer, x, y int, anchor, kind, text string) {

@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"math"
-	"sort"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,7 +26,12 @@ func TestChoose(t *testing.T) {
 	past := &market{table: m.table.Slice(0, historyRows), labels: m.labels[:historyRows], history: historyRows}
 	t.Run("network", func(t *testing.T) { chooseNetwork(t, past) })
 	t.Run("age", func(t *testing.T) { chooseHoldout(t, past) })
-	t.Run("margins", func(t *testing.T) { chooseMargins(t, past) })
+	t.Run("verdicts", func(t *testing.T) {
+		duels := fight(t, past)
+		chooseGate(t, duels)
+		chooseShadow(t, duels)
+	})
+	t.Run("rollout", func(t *testing.T) { chooseRollout(t, past) })
 }
 
 const (
@@ -100,36 +104,4 @@ func chooseHoldout(t *testing.T, m *market) {
 		mean, sd := rolling(t, m, trainer(), windowRows, labelDelay+days*rowsPerDay)
 		fmt.Printf("%2d days held out: accuracy %.4f, sd of a seed %.4f\n", days, mean, sd)
 	}
-}
-
-// chooseMargins tells how much a sound challenger can look worse by chance:
-// models fitted two weeks apart, compared over every stretch of so many days
-// after the later one was made.
-func chooseMargins(t *testing.T, m *market) {
-	for _, days := range []int{1, 2, 3, 7} {
-		var diffs []float64
-		for seed := range chooseSeeds {
-			for from := windowRows; from+fortnightRows+labelDelay < historyRows; from += chooseEvery {
-				diffs = append(diffs, stretches(t, m, seed, from, days*rowsPerDay)...)
-			}
-		}
-		sort.Float64s(diffs)
-		fmt.Printf("%d days: worst %+.3f, 1 in 100 below %+.3f, 1 in 20 below %+.3f, of %d\n",
-			days, diffs[0], diffs[len(diffs)/100], diffs[len(diffs)/20], len(diffs))
-	}
-}
-
-func stretches(t *testing.T, m *market, seed, older, length int) []float64 {
-	t.Helper()
-	newer := older + fortnightRows
-	first := newer + labelDelay
-	a, err := answers(t.Context(), fitWith(t, m, trainer(), windowRows, older, seed), m, first, historyRows)
-	require.NoError(t, err)
-	b, err := answers(t.Context(), fitWith(t, m, trainer(), windowRows, newer, seed), m, first, historyRows)
-	require.NoError(t, err)
-	var diffs []float64
-	for from := 0; from+length <= len(a); from += rowsPerDay {
-		diffs = append(diffs, share(b[from:from+length])-share(a[from:from+length]))
-	}
-	return diffs
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -48,8 +49,9 @@ func child(t *testing.T, dir string) (*exec.Cmd, *bytes.Buffer, *bytes.Buffer) {
 }
 
 // TestCrash kills the example with SIGKILL at random moments, starts it again
-// each time, and compares the final figures and row counts with those of an
-// undisturbed run:
+// each time, and compares the final figures and all that is stored with those of
+// an undisturbed run, predictions and labels by id: a shadow's answers that a kill
+// took are asked for again, and stored later than they were:
 //
 //	go test ./examples/electricity -run Crash -crash.kills=10
 func TestCrash(t *testing.T) {
@@ -100,7 +102,7 @@ func requireSame(t *testing.T, want, got contents) {
 		want, got []string
 	}{
 		{"prediction", want.predictions, got.predictions}, {"label", want.labels, got.labels}, {"version", want.versions, got.versions},
-		{"event", want.events, got.events}, {"audit event", want.audit, got.audit},
+		{"retraining", want.retrainings, got.retrainings}, {"event", want.events, got.events}, {"audit event", want.audit, got.audit},
 	} {
 		for i := range min(len(c.want), len(c.got)) {
 			require.Equal(t, c.want[i], c.got[i], "%s %d", c.what, i)
@@ -112,9 +114,10 @@ func requireSame(t *testing.T, want, got contents) {
 
 // contents is what two equal runs have stored: ids, which are drawn at random, left out.
 type contents struct {
-	predictions []string // row, version, variant, answer
-	labels      []string
+	predictions []string // row, version, variant, answer; in the order of ids
+	labels      []string // in the order of ids
 	versions    []string // number, digest, state, key
+	retrainings []string // with their verdicts
 	events      []string
 	audit       []string
 	runs        map[string]int // points logged, by the run's name
@@ -132,6 +135,12 @@ func stored(t *testing.T, dir string) contents {
 	require.NoError(t, err)
 	for _, v := range versions {
 		c.versions = append(c.versions, fmt.Sprint(v.Number, v.Digest, v.State, v.Key))
+	}
+	retrainings, err := stores.Retrain.Retrainings(ctx, retrain.RetrainingQuery{Model: model})
+	require.NoError(t, err)
+	for _, r := range retrainings {
+		r.RunID = ""
+		c.retrainings = append(c.retrainings, fmt.Sprintf("%+v", r))
 	}
 	events, err := stores.Retrain.Events(ctx, retrain.EventQuery{Model: model})
 	require.NoError(t, err)
@@ -156,7 +165,7 @@ func (c *contents) readLog(t *testing.T, log serve.Store) {
 			break
 		}
 		for _, p := range page {
-			c.predictions = append(c.predictions, fmt.Sprint(p.ID, p.Version, p.Variant, p.Label().Text(), p.Scores(), p.Time))
+			c.predictions = append(c.predictions, fmt.Sprint(p.ID, p.Attempt, p.Variant, p.Status, p.Version, p.Label().Text(), p.Scores(), p.Time))
 			after = p.Seq
 		}
 	}
@@ -167,10 +176,12 @@ func (c *contents) readLog(t *testing.T, log serve.Store) {
 			break
 		}
 		for _, l := range page {
-			c.labels = append(c.labels, fmt.Sprint(l.ID, l.Variant, l.Truth.Value.Text(), l.Truth.Time))
+			c.labels = append(c.labels, fmt.Sprint(l.ID, l.Attempt, l.Variant, l.Truth.Value.Text(), l.Truth.Time))
 			after = l.Truth.Seq
 		}
 	}
+	slices.Sort(c.predictions)
+	slices.Sort(c.labels)
 }
 
 func (c *contents) countRuns(t *testing.T, stores *retrain.Stores) {

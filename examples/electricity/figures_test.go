@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/mlloop/mlloop/retrain"
 )
 
 func TestShare(t *testing.T) {
@@ -46,6 +48,29 @@ func TestWeeklyIntervalCovers(t *testing.T) {
 	}
 	// 0.95 of 60 draws is 57, with a standard deviation of 1.7.
 	require.GreaterOrEqual(t, held, 52)
+}
+
+func TestCanariesAreCountedByTheirLastVerdict(t *testing.T) {
+	verdict := func(gate string, o retrain.Outcome) retrain.Verdict { return retrain.Verdict{Gate: gate, Outcome: o} }
+	shadow, canary := "shadow: non-inferior: accuracy by 25 %", "canary 50 %: no harm"
+	for _, c := range []struct {
+		stage    retrain.Stage
+		verdicts []retrain.Verdict
+		want     figures
+	}{
+		{retrain.Rejected, nil, figures{Rejections: 1}},
+		{retrain.Rejected, []retrain.Verdict{verdict(shadow, retrain.Fail)}, figures{Rejections: 1}},
+		{retrain.Canarying, []retrain.Verdict{verdict(canary, retrain.Undetermined)}, figures{}},
+		{retrain.Promoted, []retrain.Verdict{verdict(shadow, retrain.Pass), verdict(canary, retrain.Pass)}, figures{Promotions: 1, CanariesJudged: 1}},
+		{retrain.Promoted, []retrain.Verdict{verdict(canary, retrain.Undetermined)}, figures{Promotions: 1, CanariesUnjudged: 1}},
+		{retrain.Inconclusive, []retrain.Verdict{verdict(canary, retrain.Undetermined)}, figures{Inconclusive: 1, CanariesUnjudged: 1}},
+		{retrain.RolledBack, []retrain.Verdict{verdict(canary, retrain.Fail)}, figures{Rollbacks: 1, CanariesJudged: 1}},
+		{retrain.RolledBack, []retrain.Verdict{verdict(shadow, retrain.Pass)}, figures{Rollbacks: 1}}, // taken off the route for failed calls
+	} {
+		var got figures
+		got.countStage(retrain.Retraining{Stage: c.stage, Verdicts: c.verdicts})
+		require.Equal(t, c.want, got)
+	}
 }
 
 func TestEvenly(t *testing.T) {

@@ -99,14 +99,7 @@ func (f *figures) count(ctx context.Context, loop *retrain.Loop, stores *retrain
 			continue // the first fit
 		}
 		f.Retrains++
-		switch r.Stage {
-		case retrain.Promoted:
-			f.Promotions++
-		case retrain.Rejected, retrain.Failed:
-			f.Rejections++
-		case retrain.RolledBack:
-			f.Rollbacks++
-		}
+		f.countStage(r)
 	}
 	alerts, err := stores.Drift.Alerts(ctx, drift.AlertQuery{Model: model})
 	if err != nil {
@@ -123,6 +116,31 @@ func (f *figures) count(ctx context.Context, loop *retrain.Loop, stores *retrain
 		}
 	}
 	return nil
+}
+
+// countStage counts what a retraining came to, and what labels told of its
+// canary. One that is taken back for its failed calls waits for no labels.
+func (f *figures) countStage(r retrain.Retraining) {
+	switch r.Stage {
+	case retrain.Promoted:
+		f.Promotions++
+	case retrain.Rejected, retrain.Failed:
+		f.Rejections++
+	case retrain.RolledBack:
+		f.Rollbacks++
+	case retrain.Inconclusive:
+		f.Inconclusive++
+	}
+	if !r.Stage.Final() || len(r.Verdicts) == 0 {
+		return
+	}
+	switch last := r.Verdicts[len(r.Verdicts)-1]; {
+	case !strings.HasPrefix(last.Gate, "canary "):
+	case last.Outcome == retrain.Undetermined:
+		f.CanariesUnjudged++
+	default:
+		f.CanariesJudged++
+	}
 }
 
 func namesWidening(a drift.Alert) bool {

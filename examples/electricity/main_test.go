@@ -14,7 +14,8 @@ import (
 var keys = []string{
 	"rows", "frozen_accuracy", "loop_accuracy", "calendar_accuracy", "fortnight_accuracy", "yesterday_accuracy",
 	"loop_minus_calendar_low", "loop_minus_calendar_high", "alerts", "alerts_before_widening", "first_widening_alert_rows",
-	"retrains", "promotions", "rejections", "rollbacks", "predictions_logged", "labels_joined", "seconds", "peak_rss_mb",
+	"retrains", "promotions", "rejections", "rollbacks", "inconclusive", "canaries_judged", "canaries_unjudged",
+	"predictions_logged", "labels_joined", "seconds", "peak_rss_mb",
 }
 
 func runExample(t *testing.T, args ...string) (stdout, stderr string, err error) {
@@ -39,6 +40,8 @@ func TestReplayInTwoParts(t *testing.T) {
 	require.EqualValues(t, 1700, figures["predictions_logged"])
 	require.EqualValues(t, 1700-labelDelay, figures["labels_joined"])
 	require.EqualValues(t, 1, figures["retrains"])
+	require.EqualValues(t, 1, figures["promotions"])
+	require.EqualValues(t, 1, figures["canaries_judged"].(float64)+figures["canaries_unjudged"].(float64))
 	require.Greater(t, figures["loop_accuracy"], 0.75)
 
 	dir := t.TempDir()

@@ -25,6 +25,9 @@ type figures struct {
 	Promotions             int     `json:"promotions"`
 	Rejections             int     `json:"rejections"`
 	Rollbacks              int     `json:"rollbacks"`
+	Inconclusive           int     `json:"inconclusive"`      // retrainings that ended so: the champion stayed
+	CanariesJudged         int     `json:"canaries_judged"`   // by labels
+	CanariesUnjudged       int     `json:"canaries_unjudged"` // an event says so of each
 	PredictionsLogged      int64   `json:"predictions_logged"`
 	LabelsJoined           int64   `json:"labels_joined"`
 	Seconds                float64 `json:"seconds"`
@@ -52,11 +55,12 @@ func (f figures) writeTable(w io.Writer) error {
 	row("\naccuracy on the next "+fmt.Sprint(f.Rows)+" rows", "")
 	row("  same as yesterday", fmt.Sprintf("%.4f", f.YesterdayAccuracy))
 	row("  the first model, frozen", fmt.Sprintf("%.4f", f.FrozenAccuracy))
-	row("  the loop", fmt.Sprintf("%.4f  (%d retrainings: %d promoted, %d rejected, %d rolled back)",
-		f.LoopAccuracy, f.Retrains, f.Promotions, f.Rejections, f.Rollbacks))
+	row("  the loop", fmt.Sprintf("%.4f  (%d retrainings: %d promoted, %d rejected, %d rolled back, %d inconclusive)",
+		f.LoopAccuracy, f.Retrains, f.Promotions, f.Rejections, f.Rollbacks, f.Inconclusive))
 	row("  a calendar with as many refits", fmt.Sprintf("%.4f", f.CalendarAccuracy))
 	row("  a refit every 672 rows", fmt.Sprintf("%.4f  (%d refits)", f.FortnightAccuracy, f.fits))
 	row("  loop minus calendar", f.verdict())
+	row("canaries", fmt.Sprintf("%d judged by labels, %d unjudged, each with an event", f.CanariesJudged, f.CanariesUnjudged))
 	row("alerts", fmt.Sprintf("%d, %d of them before the market was widened", f.Alerts, f.AlertsBeforeWidening))
 	row("the widening was noticed after", f.noticed())
 	row("predictions logged, labels joined", fmt.Sprintf("%d, %d", f.PredictionsLogged, f.LabelsJoined))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/mlloop/mlloop/drift"
@@ -14,6 +15,7 @@ const (
 	day         = 24 * time.Hour
 	windowRows  = 4356 // a model is fitted on the latest 90 days and 18 hours of labels
 	monitorRows = 336  // a week is compared with the reference
+	holdout     = 3 * day
 )
 
 // trainer is the one kind of model, for the loop and for every calendar that it
@@ -34,16 +36,18 @@ func configure(m *market, stores *retrain.Stores, c *clock, seed uint64) retrain
 		Model: model, Stores: stores, Data: latestWindow(m),
 		Time: timeColumn, Label: labelColumn, LabelDelay: labelDelay * halfHour, Inputs: inputs,
 		Features: features(), Trainer: trainer(),
-		Holdout:  3 * day,
+		Holdout:  holdout,
 		Gates:    []retrain.Gate{retrain.SmokeTest(), retrain.NoHarm("accuracy", 0.15)},
 		Triggers: []retrain.Trigger{retrain.OnDrift(), retrain.OnDecay("accuracy", 0.10), retrain.Every(28 * day)},
 		Policy:   retrain.Policy{Cooldown: 14 * day, Per: 29 * day},
 		Rollout: retrain.Rollout{
-			Shadow: day, ShadowRate: -1, Margin: 0.5, MinLabels: 30, Weights: []float64{0.5}, Bake: day, RollbackMargin: 0.5,
-			Patience: 1.5, Inconclusive: retrain.GoOn,
+			Shadow: day, ShadowRate: -1, Metric: "accuracy", Margin: 0.25, MinLabels: 30,
+			Weights: []float64{0.75}, Bake: day, Patience: 3, Inconclusive: retrain.GoOn,
 		},
 		Inconclusive: retrain.GoOn,
-		Drift:    &drift.Options{Window: monitorRows},
-		Seed:     seed, Now: c.now,
+		Drift:        &drift.Options{Window: monitorRows},
+		Retention:    retrain.Retention{Age: -1}, // the figures are read from the whole log
+		Seed:         seed, Now: c.now,
+		Logger: slog.New(slog.DiscardHandler), // the replay shows the loop's events itself
 	}
 }

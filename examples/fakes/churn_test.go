@@ -73,7 +73,9 @@ func TestDiscount(t *testing.T) {
 		require.Equal(t, want, got, id)
 	}
 
-	require.NoError(t, srv.Label(t.Context(), "churn", []serve.LabelInput{{ID: "b", Value: frame.BoolValue(true)}}))
+	report, err := srv.Label(t.Context(), "churn", []serve.LabelInput{{ID: "b", Value: frame.BoolValue(true)}})
+	require.NoError(t, err)
+	require.Equal(t, 1, report.Stored)
 	servetest.RequirePredictions(t, srv, "churn", 2)
 	servetest.RequireLabel(t, srv, "churn", "b", frame.BoolValue(true))
 }

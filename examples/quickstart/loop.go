@@ -22,7 +22,7 @@ func configure(db *sql.DB, stores *retrain.Stores) retrain.Config {
 	return retrain.Config{
 		Model:  "churn",
 		Stores: stores,
-		Data:   retrain.Query(db, "SELECT c.*, churned FROM customers c JOIN outcomes USING (customer_id) WHERE seen_at >= ?", retrain.AgoMilli(120*day)),
+		Data:   retrain.Query(db, "SELECT c.*, churned FROM customers c JOIN outcomes USING (customer_id) WHERE seen_at >= ?", retrain.AgoMilli(180*day)),
 		Time:   "seen_at", Entity: "customer_id", Label: "churned", LabelDelay: 30 * day,
 		Labels:   retrain.LabelQuery(db, "SELECT customer_id, churned, known_at FROM outcomes WHERE known_at > ?", retrain.SinceMilli{}),
 		Features: feature.Pipeline{feature.Impute(), feature.Standardize(), feature.OneHot("plan", "region")},

@@ -1,5 +1,5 @@
 // Command quickstart is a small shop service that keeps a churn model right with
-// mlloop: what the loop does is in loop.go, what it is mounted on in run, and
+// mlloop: what the loop does is in loop.go, what it is mounted on in serveShop, and
 // shop.go is the service as it was.
 package main
 
@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -17,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retrainsql"
 	"github.com/mlloop/mlloop/serve/servehttp"
 )
@@ -70,11 +72,17 @@ func run(ctx context.Context, addr, dir string, out io.Writer) (err error) {
 		return err
 	}
 
+	fmt.Fprintf(out, hint, listener.Addr(), dir)
+	return serveShop(ctx, listener, shop, loop)
+}
+
+// serveShop answers requests, keeps the shop's books and steps the loop until ctx is done.
+func serveShop(ctx context.Context, listener net.Listener, shop *shop, loop *retrain.Loop) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", shop.Handler())
 	mux.Handle("/v2/", loop.Handler())
-	fmt.Fprintf(out, hint, listener.Addr(), dir)
 	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var work sync.WaitGroup
 	var served, booked error
 	work.Go(func() {
@@ -85,10 +93,10 @@ func run(ctx context.Context, addr, dir string, out io.Writer) (err error) {
 		defer stop()
 		booked = shop.bookkeeping(ctx)
 	})
-	err = loop.Run(ctx)
+	stepped := loop.Run(ctx)
 	stop()
 	work.Wait()
-	return errors.Join(err, served, booked)
+	return errors.Join(stepped, served, booked)
 }
 
 const hint = `The shop and its churn model answer at http://%[1]s. In another terminal:

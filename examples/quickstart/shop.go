@@ -74,10 +74,10 @@ func (s *shop) Handler() http.Handler {
 	return mux
 }
 
-// bookkeeping writes down every hour what became of the customers.
+// bookkeeping writes down every day what became of the customers.
 func (s *shop) bookkeeping(ctx context.Context) error {
-	hourly := time.NewTicker(time.Hour)
-	defer hourly.Stop()
+	daily := time.NewTicker(24 * time.Hour)
+	defer daily.Stop()
 	for {
 		if err := s.recordOutcomes(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			return err
@@ -85,7 +85,7 @@ func (s *shop) bookkeeping(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hourly.C:
+		case <-daily.C:
 		}
 	}
 }

@@ -129,7 +129,7 @@ func (a *arms) watch(what string, scale float64) Watch {
 		Pass:         "less than %.4g above is shown",
 		Inconclusive: "neither more nor less than %.4g above is shown yet",
 	}[w.Outcome]
-	w.Reason = fmt.Sprintf("%s %.4g of %d on the canary against %.4g of %d on the primary: ", what, mean(Canary), w.Canary, mean(Primary), w.Primary) +
+	w.Reason = fmt.Sprintf("%s %.4g on %d of the challenger's against %.4g on %d of the primary's: ", what, mean(Canary), w.Canary, mean(Primary), w.Primary) +
 		fmt.Sprintf(says, w.Margin)
 	return w
 }

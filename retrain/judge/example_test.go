@@ -59,5 +59,5 @@ func ExampleRates() {
 	fmt.Println(w.Reason)
 	// Output:
 	// fail 8
-	// failure rate 1 of 8 on the canary against 0 of 8 on the primary: more than 0.01 above is shown
+	// failure rate 1 on 8 of the challenger's against 0 on 8 of the primary's: more than 0.01 above is shown
 }

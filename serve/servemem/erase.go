@@ -64,10 +64,8 @@ func (s *Store) remove(gone map[int64]bool, unlabelled func(l *label) bool) {
 	}
 	predictions, labels := s.predictions, s.labels
 	s.predictions, s.labels = nil, nil
-	clear(s.byID)
-	clear(s.byRow)
-	clear(s.latest)
-	clear(s.counts)
+	s.byID, s.byRow = map[name][]*serve.Prediction{}, map[row]attempts{} // a cleared map keeps its memory
+	s.latest, s.counts = map[target]*label{}, map[string]*serve.Counts{}
 	for _, p := range predictions {
 		if !gone[p.Seq] {
 			s.keep(p)
