@@ -52,11 +52,8 @@ func (l *Loop) rules() rules {
 func (l *Loop) gather(ctx context.Context, now time.Time, champion int64) (facts, error) {
 	a := l.memory.Attempt
 	f := facts{Now: now, Retraining: a.Retraining, Champion: champion, Paused: l.memory.Paused != nil}
-	if f.Withdrawn = l.unroutable; f.Withdrawn != "" || f.Paused {
-		return f, nil // a look whose verdict moves nothing would use up a part of the level
-	}
-	if f.Paused && a.Retraining.Stage != Fitting {
-		return f, nil // each look at a shadow takes a part of the level: none is wasted
+	if f.Withdrawn = l.unroutable; f.Withdrawn != "" {
+		return f, nil
 	}
 	if f.Paused && a.Retraining.Stage != Fitting {
 		return f, l.tellHarm(ctx, now) // a look whose verdict is not acted on would be lost, and its part of the level
