@@ -90,8 +90,8 @@ func TestAStepCostsWhatIsNew(t *testing.T) {
 			require.NoError(t, w.loop.Step(t.Context(), now.Add(time.Duration(i)*time.Second)))
 		}
 	}
-	w.step(at(w.row))                // what came last
-	w.step(at(w.row).Add(time.Hour)) // a stage that has begun reads what is usual, once
+	w.step(at(w.row))                      // what came last
+	w.step(at(w.row).Add(2 * time.Minute)) // and the beginning of the stage that it led to
 	idle()
 	require.Zero(t, rows.Load())
 	require.LessOrEqual(t, counts.Load(), int64(1), "the log's size is looked at once an hour")

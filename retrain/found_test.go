@@ -66,9 +66,8 @@ func TestClockSetBackInRollout(t *testing.T) {
 	l.rewind(back)
 	require.NoError(t, l.prepareRollout(t.Context()))
 	before := l.watcher.shadow.Answered
-	for version, variant := range map[int64]serve.Variant{1: serve.Primary, 2: serve.Shadow} {
-		l.watcher.shadow.see(serve.Prediction{Variant: variant, Version: version, Status: frame.Answered, Time: back.Add(time.Minute)})
-	}
+	l.watcher.shadow.see(serve.Prediction{Variant: serve.Primary, Version: 1, Status: frame.Answered, Time: back.Add(time.Minute)})
+	l.watcher.shadow.see(serve.Prediction{Variant: serve.Shadow, Version: 2, Status: frame.Answered, Time: back.Add(time.Minute)})
 	require.Equal(t, before+1, l.watcher.shadow.Answered)
 
 	calls, err := newCallWatch(0.01)

@@ -125,24 +125,36 @@ func (l *Loop) restoreWatcher(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	l.watcher = &watcher{checkpoint: checkpoint, canary: state.Canary, labelled: state.Labelled}
-	if err := l.newMonitor(ctx, now, checkpoint.Version); err != nil {
-		l.watcher = nil
-		return err
-	}
-	w := l.watcher
-	if err := w.monitor.UnmarshalBinary(state.Monitor); err != nil {
-		l.watcher = nil
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	if err := l.readWindow(ctx, state.WindowAfter, func(p serve.Prediction) { w.window = append(w.window, p.Seq) }); err != nil {
-		l.watcher = nil
-		return err
-	}
-	if err := l.readRecent(ctx, state.RecentAfter); err != nil {
+	if err := l.refillWatcher(ctx, now, state); err != nil {
 		l.watcher = nil
 		return err
 	}
 	return nil
+}
+
+// refillWatcher makes the monitor again and reads what is not in the checkpoint.
+// A monitor that cannot be had again, because its version's bundle is gone, or its
+// state is of another reference, begins anew: it is no reason to judge nothing.
+func (l *Loop) refillWatcher(ctx context.Context, now time.Time, state watcherState) error {
+	w := l.watcher
+	if err := l.readWindow(ctx, state.WindowAfter, func(p serve.Prediction) { w.window = append(w.window, p.Seq) }); err != nil {
+		return err
+	}
+	err := l.newMonitor(ctx, now, w.checkpoint.Version)
+	if err == nil {
+		err = w.monitor.UnmarshalBinary(state.Monitor)
+	}
+	switch fault.Kind(err) {
+	case fault.NotFound, fault.Corrupt, fault.Conflict:
+		key := fmt.Sprintf("monitor/anew/%d/%d", w.checkpoint.Version, w.checkpoint.At.UnixMilli())
+		text := fmt.Sprintf("the monitor of version %d cannot be restored, and begins anew: %v", w.checkpoint.Version, err)
+		w.monitor, w.checkpoint.Version = nil, 0
+		return l.report(ctx, Event{Time: now, Kind: EventMonitor, Key: key, Text: text})
+	}
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return l.readRecent(ctx, state.RecentAfter)
 }
 
 // watched reports whether a logged row is one that the monitor sees: the first
