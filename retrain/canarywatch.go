@@ -111,13 +111,16 @@ func (c *canaryWatch) see(p serve.Prediction) {
 	}
 }
 
-// label takes a label with the answer to its row.
+// label takes a label with the answer to its row. A row that the canary could
+// not answer has the most that a row may lose: left out, it would hide what the
+// canary does not know.
 func (c *canaryWatch) label(p serve.LabelledPrediction) {
 	if c == nil || c.Losses == nil || !p.Status.OK() || !isAboutLabel(p.Truth) {
 		return
 	}
 	arm, ok := c.arm(p.Prediction)
-	if !ok {
+	unanswered := !ok && c.inPlaceOfCanary(p.Prediction)
+	if !ok && !unanswered {
 		return
 	}
 	classes := c.theirs
@@ -132,10 +135,20 @@ func (c *canaryWatch) label(p serve.LabelledPrediction) {
 		c.Corrected++ // what was bet on the earlier value is not taken back
 		return
 	}
+	if unanswered {
+		c.Losses.Add(judge.Canary, lossBound(c.Metric))
+		return
+	}
 	if arm == judge.Canary {
 		c.Labels++
 	}
 	c.Losses.Add(arm, loss(c.Metric, scores, i))
+}
+
+// inPlaceOfCanary reports whether the primary answered a row that the canary
+// had failed on.
+func (c *canaryWatch) inPlaceOfCanary(p serve.Prediction) bool {
+	return p.Variant == serve.Primary && p.Version == c.Champion && p.Status == frame.Fallback && !p.Time.Before(c.Since)
 }
 
 // loss is a row's part of the metric, lower being better; label -1 is a class

@@ -21,6 +21,7 @@ type chaosSettings struct {
 	alien    float64 // labels that no model can answer
 	every    time.Duration
 	config   retrain.Config // without stores and parts of the history
+	quiet    bool           // nothing befalls the process, its clock, its stores and its sources
 	sabotage sabotage
 }
 

@@ -75,7 +75,9 @@ func runHistory(t *testing.T, seed uint64, change func(s *chaosSettings)) *histo
 	h.world = newChaosWorld(seed, h.begin, length, h.settings.perHour)
 	h.stores = retraintest.NewStores()
 	h.engine = h.stores.Engine.(*retraintest.Engine)
-	h.drawFaults(length)
+	if !h.settings.quiet {
+		h.drawFaults(length)
+	}
 	h.note("rows an hour %g, %+v", h.settings.perHour, h.settings.config)
 	h.startLife(t)
 	for row, hour := h.world.live, 1; hour <= h.settings.days*24; hour++ {

@@ -155,6 +155,9 @@ func (c Config) validateParts(p *fault.Problems) {
 	for i, t := range c.Triggers {
 		validatePart(p, fmt.Sprintf("Triggers[%d]", i), t)
 	}
+	if c.Data != nil {
+		validatePart(p, "Data", c.Data)
+	}
 	if c.Labels != nil {
 		validatePart(p, "Labels", c.Labels)
 	}

@@ -1,6 +1,7 @@
 package retrain_test
 
 import (
+	"database/sql"
 	"math"
 	"testing"
 	"time"
@@ -37,6 +38,18 @@ func TestNewRefuses(t *testing.T) {
 		"Rollout: Metric: ":                             func(c *retrain.Config) { c.Rollout.Metric = "fame" },
 		"want rising shares between 0 and 1":            func(c *retrain.Config) { c.Rollout.Weights = []float64{0.5, 0.25} },
 		"Rollout: RollbackMargin is -1":                 func(c *retrain.Config) { c.Rollout.RollbackMargin = -1 },
+		"Rollout: FailureMargin is 1: want 0 to 0.99":   func(c *retrain.Config) { c.Rollout.FailureMargin = 1 },
+		"Rollout: Weights [1e-06]: want rising shares":  func(c *retrain.Config) { c.Rollout.Weights = []float64{1e-6} },
+		"Rollout: Weights [0.99999]":                    func(c *retrain.Config) { c.Rollout.Weights = []float64{0.99999} },
+		"Rollout: MinLabels is 30000: a shadow":         func(c *retrain.Config) { c.Rollout.MinLabels = 30_000 },
+		"Data: Query: the database is nil":              func(c *retrain.Config) { c.Data = retrain.Query(nil, "SELECT 1") },
+		"Data: Query: the query is empty":               func(c *retrain.Config) { c.Data = retrain.Query(new(sql.DB), "") },
+		"Data: SourceFunc: the function is nil":         func(c *retrain.Config) { c.Data = retrain.SourceFunc(nil) },
+		"Triggers[0]: TriggerFunc: the function is nil": func(c *retrain.Config) { c.Triggers = []retrain.Trigger{retrain.TriggerFunc(nil)} },
+		"Rollout: Patience is NaN":                      func(c *retrain.Config) { c.Rollout.Patience = math.NaN() },
+		"Rollout: Margin is +Inf":                       func(c *retrain.Config) { c.Rollout.Margin = math.Inf(1) },
+		"Rollout: ShadowRate is NaN":                    func(c *retrain.Config) { c.Rollout.ShadowRate = math.NaN() },
+		"Policy: Worse is NaN":                          func(c *retrain.Config) { c.Policy.Worse = math.NaN() },
 		"Rollout: Shadow, Bake and MinLabels":           func(c *retrain.Config) { c.Rollout.MinLabels = -1 },
 		`Gates[0]: `:                                    func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.NonInferior("acuracy", 0)} },
 		`Gates[1]: `:                                    func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.SmokeTest(), retrain.AtLeast("x", 0)} },
@@ -50,8 +63,7 @@ func TestNewRefuses(t *testing.T) {
 		`Inconclusive is "perhaps"`:                     func(c *retrain.Config) { c.Inconclusive = "perhaps" },
 		`Rollout: Inconclusive is "perhaps"`:            func(c *retrain.Config) { c.Rollout.Inconclusive = "perhaps" },
 		"Rollout: Patience is 0.5: want 1 to 1000":      func(c *retrain.Config) { c.Rollout.Patience = 0.5 },
-		"Rollout: FailureMargin is 2: want 0 to 1":      func(c *retrain.Config) { c.Rollout.FailureMargin = 2 },
-		"Rollout: ShadowRate is NaN":                    func(c *retrain.Config) { c.Rollout.ShadowRate = math.NaN() },
+		"Rollout: FailureMargin is 2: want 0 to 0.99":   func(c *retrain.Config) { c.Rollout.FailureMargin = 2 },
 		"Policy: Worse is 0.5: want a factor of 1":      func(c *retrain.Config) { c.Policy.Worse = 0.5 },
 		"Retention: Age is 1m0s: want an hour":          func(c *retrain.Config) { c.Retention.Age = time.Minute },
 		"a margin of 1 lets everything pass":            func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.NoHarm("accuracy", 1)} },

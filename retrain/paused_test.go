@@ -52,3 +52,28 @@ func TestHarmWhilePausedIsTold(t *testing.T) {
 	w.runDays(1)
 	retraintest.RequireStage(t, w.loop, retrain.RolledBack)
 }
+
+// TestPromoteAfterTheAliasWasDeleted puts a champion back by the wheel.
+func TestPromoteAfterTheAliasWasDeleted(t *testing.T) {
+	w := newWorld(t, newStream(t, 40*rowsADay, never), nil)
+	w.start(20 * rowsADay)
+	w.moveAlias(1, 0)
+	require.NoError(t, w.loop.Promote(t.Context(), 1, "the alias was deleted by mistake"))
+	requireChampion(t, w, 1)
+	w.runDays(1)
+	require.Len(t, w.retrainings(), 1, "no first fit was begun")
+}
+
+// TestFirstFitWhilePaused says what keeps it from being promoted.
+func TestFirstFitWhilePaused(t *testing.T) {
+	w := newWorld(t, newStream(t, 40*rowsADay, never), nil)
+	w.from(20 * rowsADay)
+	history := w.stream.table.Slice(0, w.row)
+	require.NoError(t, w.loop.Pause(t.Context(), "a freeze"))
+	err := w.loop.FitFirst(t.Context(), at(w.row), history)
+	require.ErrorIs(t, err, retrain.ErrConflict)
+	require.ErrorContains(t, err, "is not promoted while the loop is paused: call Unpause, then FitFirst again")
+	require.NoError(t, w.loop.Unpause(t.Context()))
+	require.NoError(t, w.loop.FitFirst(t.Context(), at(w.row), history))
+	requireChampion(t, w, 1)
+}

@@ -150,9 +150,11 @@ func (p Policy) backoff(fruitless int) time.Duration {
 	}
 	wait := max(p.Cooldown, time.Hour)
 	for range fruitless - 1 {
-		if wait *= 2; wait >= p.MaxBackoff {
+		if wait > p.MaxBackoff/2 { // doubled, a huge one would overflow
+			wait = p.MaxBackoff
 			break
 		}
+		wait *= 2
 	}
 	return min(wait, max(p.MaxBackoff, p.Cooldown))
 }

@@ -1,6 +1,7 @@
 package retrain
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -81,6 +82,16 @@ func TestBackoffDoubles(t *testing.T) {
 		g.end(now.Add(time.Minute), Retraining{Champion: 1, Stage: Rejected})
 	}
 	require.Equal(t, []time.Duration{0, day, 2 * day, 4 * day, 8 * day, 14 * day}, waits)
+}
+
+// TestBackoffOfHugeSettings must not overflow into none.
+func TestBackoffOfHugeSettings(t *testing.T) {
+	p := Policy{MaxBackoff: math.MaxInt64}.withDefaults(day)
+	for n := 1; n < 100; n++ {
+		require.GreaterOrEqual(t, p.backoff(n), day)
+	}
+	l := Loop{config: Config{LabelDelay: 90 * day, Rollout: Rollout{Patience: 1000}}}
+	require.Greater(t, l.patience(30*day), 90*365*day)
 }
 
 func TestAWorseAlertIsAnsweredAtOnce(t *testing.T) {

@@ -26,24 +26,42 @@ const maxQueryRows = 10_000_000
 // Float64, Int64, Bool, String or Time by the Go types the driver returns;
 // a column with integers and floats becomes Float64.
 func Query(db *sql.DB, query string, args ...any) Source {
-	return SourceFunc(func(ctx context.Context, now time.Time) (*frame.Table, error) {
-		filled := make([]any, len(args))
-		for i, a := range args {
-			switch d := a.(type) {
-			case Ago:
-				filled[i] = now.Add(-time.Duration(d)).UTC()
-			case AgoMilli:
-				filled[i] = now.Add(-time.Duration(d)).UnixMilli()
-			default:
-				filled[i] = a
-			}
+	return rowQuery{db, query, args}
+}
+
+type rowQuery struct {
+	db    *sql.DB
+	query string
+	args  []any
+}
+
+func (q rowQuery) validate(p *fault.Problems) {
+	if q.db == nil {
+		p.Addf("Query: the database is nil")
+	}
+	if q.query == "" {
+		p.Addf("Query: the query is empty")
+	}
+}
+
+// Rows implements Source.
+func (q rowQuery) Rows(ctx context.Context, now time.Time) (*frame.Table, error) {
+	filled := make([]any, len(q.args))
+	for i, a := range q.args {
+		switch d := a.(type) {
+		case Ago:
+			filled[i] = now.Add(-time.Duration(d)).UTC()
+		case AgoMilli:
+			filled[i] = now.Add(-time.Duration(d)).UnixMilli()
+		default:
+			filled[i] = a
 		}
-		t, err := readQuery(ctx, db, query, filled)
-		if err != nil {
-			return nil, fmt.Errorf("query training rows: %w", err)
-		}
-		return t, nil
-	})
+	}
+	t, err := readQuery(ctx, q.db, q.query, filled)
+	if err != nil {
+		return nil, fmt.Errorf("query training rows: %w", err)
+	}
+	return t, nil
 }
 
 func readQuery(ctx context.Context, db *sql.DB, query string, args []any) (*frame.Table, error) {

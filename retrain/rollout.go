@@ -46,7 +46,8 @@ type Rollout struct {
 	// Metric, the canary must be shown to be for a roll-back by labels. 0: 0.25.
 	RollbackMargin float64
 	// FailureMargin is by how much the canary's rate of failed calls, or of slow
-	// ones, must be shown to lie above the primary's for a roll-back. 0: 0.01.
+	// ones, must be shown to lie above the primary's for a roll-back, at most 0.99. A
+	// shadow that fails on more of its rows does not pass. 0: 0.01.
 	FailureMargin float64
 	// Patience is how many times the planned time, Shadow or Bake with the label
 	// delay, a stage waits for labels before it ends as inconclusive. 0: 4.
@@ -62,6 +63,7 @@ const (
 	defaultFailureMargin  = 0.01
 	defaultPatience       = 4
 	leastLabels           = 100
+	leastWeight           = 0.0001 // the step in which a route divides the keys
 )
 
 // ShadowThenCanary returns the rollout of one day in shadow, then one day at
@@ -125,13 +127,16 @@ func (r Rollout) validate(p *fault.Problems) {
 	if r.Shadow < 0 || r.Bake < 0 || r.MinLabels < 0 {
 		p.Addf("Rollout: Shadow, Bake and MinLabels must not be negative")
 	}
+	if r.MinLabels > maxPairs/2 {
+		p.Addf("Rollout: MinLabels is %d: a shadow is compared on %d rows at most", r.MinLabels, maxPairs/2)
+	}
 	for _, v := range []struct {
 		name      string
 		value     float64
 		low, high float64
 	}{
 		{"Margin", r.Margin, 0, 10}, {"RollbackMargin", r.RollbackMargin, 0, 10},
-		{"FailureMargin", r.FailureMargin, 0, 1}, {"Patience", r.Patience, 1, 1000},
+		{"FailureMargin", r.FailureMargin, 0, 0.99}, {"Patience", r.Patience, 1, 1000},
 	} {
 		if !(v.value >= v.low && v.value <= v.high) {
 			p.Addf("Rollout: %s is %g: want %g to %g", v.name, v.value, v.low, v.high)
@@ -147,8 +152,8 @@ func (r Rollout) validate(p *fault.Problems) {
 		p.Addf("Rollout: Metric: %v", err)
 	}
 	for i, s := range r.Weights {
-		if !(s > 0 && s < 1) || (i > 0 && s <= r.Weights[i-1]) {
-			p.Addf("Rollout: Weights %v: want rising shares between 0 and 1", r.Weights)
+		if !(s >= leastWeight && s <= 1-leastWeight) || (i > 0 && s <= r.Weights[i-1]) {
+			p.Addf("Rollout: Weights %v: want rising shares between 0 and 1, by at least %g from either", r.Weights, leastWeight)
 			break
 		}
 	}

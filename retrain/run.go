@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/train/frame"
 )
 
@@ -151,8 +152,13 @@ func (l *Loop) fitFirst(ctx context.Context, now time.Time) error {
 	if err := l.advance(ctx, now, 0); err != nil {
 		return err
 	}
-	if l.memory.Attempt != nil || result.Err != nil {
+	switch {
+	case result.Err != nil:
 		return fmt.Errorf("the first fit failed: %w", result.Err)
+	case l.memory.Attempt != nil && l.memory.Paused != nil:
+		return fault.Errorf(fault.Conflict, "the first fit has ended, and is not promoted while the loop is paused: call Unpause, then FitFirst again")
+	case l.memory.Attempt != nil:
+		return fault.Errorf(fault.Conflict, "the first fit has ended, and was not promoted: call FitFirst again")
 	}
 	return l.putState(ctx)
 }

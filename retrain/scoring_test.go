@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -48,14 +49,60 @@ func TestSameClass(t *testing.T) {
 	require.False(t, sameClass(one, frame.Value{}))
 }
 
-func TestShadowWatchPairs(t *testing.T) {
-	w := &shadowWatch{
-		champion: 1, challenger: 2, theirs: []frame.Value{no, yes}, own: []frame.Value{no, yes, perhaps},
+func newTestWatch(t *testing.T) *shadowWatch {
+	t.Helper()
+	calls, err := newCallWatch(0.01)
+	require.NoError(t, err)
+	return &shadowWatch{
+		callWatch: calls,
+		champion:  1, challenger: 2, theirs: []frame.Value{no, yes}, own: []frame.Value{no, yes, perhaps},
 		classes: []frame.Value{no, yes, perhaps}, rows: make(map[rowKey]*pair),
 	}
-	var err error
-	w.callWatch, err = newCallWatch(0.01)
-	require.NoError(t, err)
+}
+
+// TestSampledShadowKeepsItsPairs labels a hundred thousand rows, of which the
+// shadow was asked about one in a hundred: none of those is forgotten for the
+// sake of the others.
+func TestSampledShadowKeepsItsPairs(t *testing.T) {
+	w := newTestWatch(t)
+	for i := range 2 * maxPairs {
+		id := fmt.Sprint(i)
+		give := func(p serve.Prediction) {
+			p.Time = time.UnixMilli(int64(i))
+			w.label(serve.LabelledPrediction{Prediction: p, Truth: serve.Label{Value: yes}})
+		}
+		give(logged(id, serve.Primary, 1, 0.5, 0.5))
+		if i%100 == 0 {
+			give(logged(id, serve.Shadow, 2, 0, 1, 0))
+		}
+	}
+	require.Equal(t, 2*maxPairs/100, w.paired)
+	require.LessOrEqual(t, len(w.rows), maxPairs)
+}
+
+// TestFailingShadow is judged by its failures before it is by its answers.
+func TestFailingShadow(t *testing.T) {
+	w := newTestWatch(t)
+	see := func(n int, status serve.Status) {
+		for range n {
+			p := logged("", serve.Shadow, 2, 0, 1, 0)
+			p.Status = status
+			w.see(logged("", serve.Primary, 1, 0.5, 0.5))
+			w.see(p)
+		}
+	}
+	see(300, frame.Answered)
+	see(2, frame.TimedOut)
+	require.Nil(t, harmOf("shadow", w.watches()))
+	see(2, frame.Failed)
+	require.Nil(t, harmOf("shadow", w.watches()))
+	require.Contains(t, w.suspicion(), "failure rate", "it is not judged by the rows it answers")
+	see(60, frame.Failed)
+	require.Equal(t, Fail, harmOf("shadow", w.watches()).Outcome)
+}
+
+func TestShadowWatchPairs(t *testing.T) {
+	w := newTestWatch(t)
 	give := func(id string, variant serve.Variant, version int64, scores ...float64) {
 		w.label(serve.LabelledPrediction{Prediction: logged(id, variant, version, scores...), Truth: serve.Label{Value: yes}})
 	}

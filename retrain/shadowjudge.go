@@ -94,7 +94,7 @@ func (l *Loop) planShadow(champion, challenger metric.Scores, margin float64) (i
 		return leastLabels, nil
 	}
 	n, err := judge.RowsFromPilot(l.config.Rollout.Metric, challenger, champion, margin, &judge.Options{Alpha: shadowAlpha / 2})
-	return min(max(n, leastLabels), maxPairs), err
+	return min(max(n, leastLabels), maxPairs/2), err // the oldest half may have been forgotten
 }
 
 // shadowAlpha is the level of all looks at a shadow together.
@@ -102,8 +102,12 @@ const shadowAlpha = 0.05
 
 // patience is how long a stage of the planned time waits for its labels.
 func (l *Loop) patience(planned time.Duration) time.Duration {
-	return time.Duration(l.config.Rollout.Patience * float64(planned+l.config.LabelDelay))
+	wait := l.config.Rollout.Patience * float64(planned+l.config.LabelDelay)
+	return time.Duration(min(wait, float64(longestWait)))
 }
+
+// longestWait is what a time.Duration and a date can hold.
+const longestWait = 100 * 365 * 24 * time.Hour
 
 // minLabels is how many labelled rows a rollout is judged on at least.
 func (l *Loop) minLabels() int {

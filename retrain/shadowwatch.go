@@ -120,13 +120,22 @@ func (w *shadowWatch) label(p serve.LabelledPrediction) {
 	}
 }
 
-// forgetOldest drops the older half of the rows.
+// forgetOldest drops half of the rows: first, from the oldest on, those that
+// only one of both answered, which of a sampled shadow are nearly all.
 func (w *shadowWatch) forgetOldest() {
-	for _, key := range w.inOrder()[:len(w.rows)/2] {
-		if w.rows[key].complete() {
-			w.paired--
+	keys, drop := w.inOrder(), len(w.rows)/2
+	for _, complete := range []bool{false, true} {
+		for _, key := range keys {
+			row := w.rows[key]
+			if drop == 0 || row == nil || row.complete() != complete {
+				continue
+			}
+			if complete {
+				w.paired--
+			}
+			delete(w.rows, key)
+			drop--
 		}
-		delete(w.rows, key)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/train/frame"
 )
 
@@ -17,6 +18,12 @@ type Source interface {
 
 // SourceFunc makes a function a Source.
 type SourceFunc func(ctx context.Context, now time.Time) (*frame.Table, error)
+
+func (f SourceFunc) validate(p *fault.Problems) {
+	if f == nil {
+		p.Addf("SourceFunc: the function is nil")
+	}
+}
 
 // Rows implements Source.
 func (f SourceFunc) Rows(ctx context.Context, now time.Time) (*frame.Table, error) {

@@ -52,7 +52,7 @@ func (l *Loop) step(ctx context.Context, now time.Time) error {
 		}
 		return err
 	}
-	var champion int64
+	champion := l.memory.Followed // unless the registry says otherwise: what cannot be asked has not been deleted
 	errs := l.doParts(ctx, now, []part{
 		{partAlias, func(ctx context.Context, now time.Time) (err error) {
 			champion, err = l.align(ctx, now)

@@ -63,16 +63,29 @@ func (l *Loop) finishPending(ctx context.Context) error {
 	err := l.carryOut(ctx, *t)
 	switch {
 	case err == nil:
+		err = l.recordStage(ctx, *t)
+		if err != nil {
+			return err // it has happened, and stays pending until the record says so
+		}
 		l.settleTransition(*t)
 		return l.putState(ctx)
 	case ctx.Err() != nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrClosed):
 		return err // it stays pending
 	case t.Next.Stage == Promoted && errors.Is(err, ErrConflict):
 		return l.replacePending(ctx, *t, Superseded, "a person was quicker: "+err.Error())
+	case t.Next.Stage == Promoted && l.moved(ctx, *t):
+		return err // likewise
 	case t.Next.Stage != Failed:
 		return l.replacePending(ctx, *t, Failed, err.Error())
 	}
 	return err
+}
+
+// moved reports whether the alias names the promoted version, or may do so: an
+// error does not say that nothing was done.
+func (l *Loop) moved(ctx context.Context, t transition) bool {
+	alias, err := l.registry(t.Now).Alias(ctx, l.config.Model, registry.Champion)
+	return (err != nil && !errors.Is(err, ErrNotFound)) || alias.Version == t.Next.Version
 }
 
 // replacePending gives up what was decided: it cannot be carried out.
@@ -85,14 +98,12 @@ func (l *Loop) replacePending(ctx context.Context, t transition, stage Stage, re
 	return l.finishPending(ctx)
 }
 
-// carryOut does what the stage means: route, registry, record.
+// carryOut does what the stage means: route, then registry. The record follows.
 func (l *Loop) carryOut(ctx context.Context, t transition) error {
-	for _, do := range []func(context.Context, transition) error{l.routeStage, l.registerStage, l.recordStage} {
-		if err := do(ctx, t); err != nil {
-			return err
-		}
+	if err := l.routeStage(ctx, t); err != nil {
+		return err
 	}
-	return nil
+	return l.registerStage(ctx, t)
 }
 
 // settleTransition brings the memory to where the transition leads.

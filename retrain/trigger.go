@@ -35,6 +35,12 @@ type Trigger interface {
 // TriggerFunc makes a function a Trigger.
 type TriggerFunc func(s Situation) (*Cause, error)
 
+func (f TriggerFunc) validate(p *fault.Problems) {
+	if f == nil {
+		p.Addf("TriggerFunc: the function is nil")
+	}
+}
+
 // Wanted implements Trigger.
 func (f TriggerFunc) Wanted(s Situation) (*Cause, error) { return f(s) }
 

@@ -2,6 +2,7 @@ package retrain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -116,13 +117,17 @@ func (l *Loop) promote(ctx context.Context, now time.Time, version int64, reason
 		return fmt.Errorf("version %d: %w", version, err)
 	}
 	closePredictor(p)
+	alias, err := models.Alias(ctx, l.config.Model, registry.Champion)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
 	change := registry.Change{Reason: "by hand: " + reason}
 	if v.State != registry.Approved {
 		if err := models.SetState(ctx, l.config.Model, version, v.State, registry.Approved, change); err != nil {
 			return err
 		}
 	}
-	if err := models.Promote(ctx, l.config.Model, version, l.memory.Followed, change); err != nil {
+	if err := models.Promote(ctx, l.config.Model, version, alias.Version, change); err != nil {
 		return err
 	}
 	champion, err := l.align(ctx, now)

@@ -3,6 +3,8 @@ package servehttp
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -17,13 +19,50 @@ type labelJSON struct {
 	ID     string `json:"id"`
 	Index  int    `json:"index"`  // of the row within the request
 	Output string `json:"output"` // that it is the truth of; "": label
-	Value  any    `json:"value"`
+	// Value is read once it is known to be a scalar: of a list, each byte would take
+	// up twenty.
+	Value json.RawMessage `json:"value"`
+}
+
+func (l labelJSON) empty() bool {
+	return l.ID == "" && l.Index == 0 && l.Output == "" && l.Value == nil
 }
 
 // feedbackJSON is either a list of labels or one label.
 type feedbackJSON struct {
-	Labels *[]labelJSON `json:"labels"`
+	Labels labelList `json:"labels"`
 	labelJSON
+}
+
+// labelList takes as many labels as a request may have rows: a small body packs
+// many millions of empty ones.
+type labelList struct {
+	most  int
+	given bool
+	list  []labelJSON
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *labelList) UnmarshalJSON(raw []byte) error {
+	l.given, l.list = string(raw) != "null", nil
+	if !l.given {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if start, err := d.Token(); err != nil || start != json.Delim('[') {
+		return fault.Errorf(fault.Invalid, `"labels" is no list`)
+	}
+	for d.More() {
+		if len(l.list) == l.most {
+			return &codeError{http.StatusRequestEntityTooLarge, fmt.Errorf("there are more than %d labels: send them in parts", l.most)}
+		}
+		var one labelJSON
+		if err := d.Decode(&one); err != nil {
+			return err
+		}
+		l.list = append(l.list, one)
+	}
+	return nil
 }
 
 // reportJSON is what became of the labels.
@@ -58,7 +97,7 @@ func (h *Handler) feedback(w http.ResponseWriter, r *http.Request, t target) err
 	if err := h.read(w, r, body); err != nil {
 		return err
 	}
-	labels, err := decodeFeedback(body.Bytes())
+	labels, err := decodeFeedback(body.Bytes(), h.srv.MaxBatchRows())
 	if err != nil {
 		return err
 	}
@@ -86,11 +125,15 @@ func (h *Handler) feedback(w http.ResponseWriter, r *http.Request, t target) err
 	return nil
 }
 
-func decodeFeedback(body []byte) ([]serve.LabelInput, error) {
+// decodeFeedback reads at most so many labels.
+func decodeFeedback(body []byte, most int) ([]serve.LabelInput, error) {
 	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber() // 64-bit integers stay whole
-	var f feedbackJSON
+	f := feedbackJSON{Labels: labelList{most: most}}
 	err := d.Decode(&f)
+	var tooMany *codeError
+	if errors.As(err, &tooMany) {
+		return nil, tooMany
+	}
 	if err == nil {
 		if _, end := d.Token(); end != io.EOF {
 			err = fault.Errorf(fault.Invalid, "something follows the object")
@@ -100,8 +143,8 @@ func decodeFeedback(body []byte) ([]serve.LabelInput, error) {
 		return nil, fault.Errorf(fault.Invalid, `the body is not the JSON of labels, {"labels":[{"id":…,"value":…}, …]}: %w`, err)
 	}
 	list := []labelJSON{f.labelJSON}
-	if f.Labels != nil {
-		if list = *f.Labels; f.labelJSON != (labelJSON{}) {
+	if f.Labels.given {
+		if list = f.Labels.list; !f.empty() {
 			return nil, fault.Errorf(fault.Invalid, "the body has both labels and a label of its own")
 		}
 	}
@@ -118,7 +161,19 @@ func decodeFeedback(body []byte) ([]serve.LabelInput, error) {
 }
 
 // labelValue returns a JSON value as the label that it says; null stays null.
-func labelValue(v any) (frame.Value, bool) {
+func labelValue(raw json.RawMessage) (frame.Value, bool) {
+	if len(raw) == 0 {
+		return frame.Value{}, true
+	}
+	if raw[0] == '[' || raw[0] == '{' {
+		return frame.Value{}, false
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber() // 64-bit integers stay whole
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return frame.Value{}, false
+	}
 	switch v := v.(type) {
 	case nil:
 		return frame.Value{}, true

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -180,6 +181,27 @@ func TestBadFeedback(t *testing.T) {
 			require.Equal(t, c.want, body, c.body)
 		}
 	}
+}
+
+// TestTooMuchFeedback packs millions of labels into a small body: they are
+// refused before they are made. A list as a value is not made either.
+func TestTooMuchFeedback(t *testing.T) {
+	s := servetest.New(t, "churn", servetest.Constant("stays"), nil)
+	for what, body := range map[string]string{
+		"labels": `{"labels":[` + strings.Repeat(`{},`, 5<<20) + `{}]}`,
+		"a list": `{"id":"a","value":[` + strings.Repeat(`[],`, 5<<20) + `[]]}`,
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		code, answer, _ := call(t, s, nil, "POST", "/v2/models/churn/feedback", body)
+		runtime.ReadMemStats(&after)
+		require.Contains(t, []int{400, 413}, code, answer)
+		require.Less(t, len(answer), 1000)
+		require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(8*len(body)), what)
+	}
+	code, answer, _ := call(t, s, nil, "POST", "/v2/models/churn/feedback", `{"labels":[`+strings.Repeat(`{},`, 10_000)+`{}]}`)
+	require.Equal(t, 413, code)
+	require.Contains(t, answer, "there are more than 10000 labels: send them in parts")
 }
 
 // TestKeys: the request parameter, then the header, then the id keeps a caller
