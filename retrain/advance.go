@@ -125,7 +125,7 @@ func (l *Loop) begin(ctx context.Context, now time.Time, champion int64, causes 
 	r.ID = r.id()
 	m.Attempt = &attempt{Retraining: r, FromHistory: champion == 0 && l.history.Load() != nil}
 	m.Ledger.begin(now, r)
-	m.Ledger.answer(now, causes, l.worst())
+	m.Ledger.answer(now, l.worst())
 	m.Manual = nil
 	m.wait("begin", "")
 	for topic := range m.Told {
