@@ -63,7 +63,7 @@ func TestNewRefuses(t *testing.T) {
 		`Inconclusive is "perhaps"`:                     func(c *retrain.Config) { c.Inconclusive = "perhaps" },
 		`Rollout: Inconclusive is "perhaps"`:            func(c *retrain.Config) { c.Rollout.Inconclusive = "perhaps" },
 		"Rollout: Patience is 0.5: want 1 to 1000":      func(c *retrain.Config) { c.Rollout.Patience = 0.5 },
-		"Rollout: FailureMargin is 2: want 0 to 0.99":      func(c *retrain.Config) { c.Rollout.FailureMargin = 2 },
+		"Rollout: FailureMargin is 2: want 0 to 0.99":   func(c *retrain.Config) { c.Rollout.FailureMargin = 2 },
 		"Policy: Worse is 0.5: want a factor of 1":      func(c *retrain.Config) { c.Policy.Worse = 0.5 },
 		"Retention: Age is 1m0s: want an hour":          func(c *retrain.Config) { c.Retention.Age = time.Minute },
 		"a margin of 1 lets everything pass":            func(c *retrain.Config) { c.Gates = []retrain.Gate{retrain.NoHarm("accuracy", 1)} },
