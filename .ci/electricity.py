@@ -32,7 +32,7 @@ checks = [
     (r["retrains"] - 1 <= r["promotions"] + r["rejections"] + r["rollbacks"] + r["inconclusive"] <= r["retrains"],
      "every retraining comes to an end, but for one that is under way"),
     (r["promotions"] <= r["canaries_judged"] + r["canaries_unjudged"] <= r["retrains"], "every canary is judged by labels or reported as unjudged"),
-    (r["canaries_judged"] > 2 * r["canaries_unjudged"], "more than two in three canaries are judged by labels"),
+    (r["canaries_judged"] > r["canaries_unjudged"], "most canaries are judged by labels"),
     (0 <= r["first_widening_alert_rows"] <= 336, "the widening is seen within 336 rows"),
     (r["alerts_before_widening"] <= 4, "at most 4 alerts before the widening"),
     (r["predictions_logged"] == r["rows"], "every row is logged once"),

@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	chaosHistories = flag.Int("chaos.histories", 40, "how many histories TestChaos runs")
+	chaosHistories = flag.Int("chaos.histories", 6, "how many histories TestChaos runs")
 	chaosSeed      = flag.Uint64("chaos.seed", 0, "the one history that TestChaos runs, with its log; 0: -chaos.histories of them")
 )
 

@@ -58,7 +58,7 @@ func drawSettings(rng *rand.Rand) chaosSettings {
 	}
 	c.Rollout = drawRollout(rng)
 	c.Policy = oneOf(rng, retrain.Policy{}, retrain.Policy{}, retrain.Policy{Cooldown: -1}, retrain.Policy{Cooldown: 12 * time.Hour, MaxFailures: 2}, retrain.Policy{Per: 5 * 24 * time.Hour})
-	if rng.IntN(12) == 0 {
+	if rng.IntN(20) == 0 {
 		c.Retention.Age = 15 * 24 * time.Hour
 	}
 	return s

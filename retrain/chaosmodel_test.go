@@ -42,7 +42,7 @@ const (
 	kindUnfit      = "no fit" // the trainer fails, panics, hangs or returns nothing
 )
 
-var chaosKinds = []string{kindGood, kindGood, kindWorse, kindLeaky, kindFailing, kindSlow, kindHanging, kindUnloadable, kindUnfit, kindUnfit}
+var chaosKinds = []string{kindGood, kindGood, kindWorse, kindLeaky, kindFailing, kindSlow, kindHanging, kindUnloadable, kindUnfit}
 
 const (
 	chaosFlavor = "chaos"

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -117,7 +118,9 @@ func newWorldOn(t *testing.T, s *stream, stores *retrain.Stores, change func(*re
 	t.Helper()
 	w := &world{t: t, stream: s, stores: stores, right: make(map[int]bool)}
 	w.asks, w.tells = w.ask, w.tell
-	c := baseConfig(s, w.stores)
+	steadied := *stores
+	steadied.Serve = steady{stores.Serve}
+	c := baseConfig(s, &steadied)
 	c.Now = w.now
 	if change != nil {
 		change(&c)
@@ -127,6 +130,18 @@ func newWorldOn(t *testing.T, s *stream, stores *retrain.Stores, change func(*re
 	w.loop = loop
 	t.Cleanup(func() { require.NoError(t, loop.Close(context.Background())) })
 	return w
+}
+
+// steady is a log in which every answer took no time: what the loop decides by
+// how long calls take must not depend on how busy the machine of a test is.
+type steady struct{ serve.Store }
+
+func (s steady) AppendPredictions(ctx context.Context, ps []serve.Prediction) error {
+	ps = slices.Clone(ps)
+	for i := range ps {
+		ps[i].Latency = 0
+	}
+	return s.Store.AppendPredictions(ctx, ps)
 }
 
 func (w *world) now() time.Time { return time.UnixMilli(w.clock.Load()).UTC() }
@@ -171,9 +186,11 @@ func (w *world) runDays(n int) {
 	w.run(w.row + n*rowsADay)
 }
 
-// step steps the loop, and again once the fit that it may have begun has ended.
+// step steps the loop once the shadow has answered, and again once the fit that
+// it may have begun has ended.
 func (w *world) step(now time.Time) {
 	w.t.Helper()
+	require.NoError(w.t, w.loop.Server().Drain(w.t.Context()))
 	require.NoError(w.t, w.loop.Step(w.t.Context(), now))
 	require.NoError(w.t, w.loop.Settle(w.t.Context()))
 	require.NoError(w.t, w.loop.Step(w.t.Context(), now.Add(time.Minute)))

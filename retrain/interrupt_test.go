@@ -2,6 +2,7 @@ package retrain_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -162,7 +163,7 @@ func life(t *testing.T, s *stream, url string, until int, f *fuse) (dead bool) {
 	c := baseConfig(s, stores)
 	c.Stores = &retrain.Stores{
 		Tracking: stores.Tracking, Artifacts: stores.Artifacts, Engine: stores.Engine,
-		Registry: fusedRegistry{stores.Registry, f}, Serve: fusedServe{stores.Serve, f},
+		Registry: fusedRegistry{stores.Registry, f}, Serve: fusedServe{steady{stores.Serve}, f},
 		Drift: fusedDrift{stores.Drift, f}, Retrain: fusedRetrain{stores.Retrain, f},
 	}
 	c.Triggers = []retrain.Trigger{retrain.OnDecay("accuracy", 0.1), retrain.OnDrift(), retrain.Every(6 * day)}
@@ -209,10 +210,8 @@ func replay(ctx context.Context, loop *retrain.Loop, stores *retrain.Stores, s *
 			if _, err := loop.Server().Label(ctx, "churn", labels); err != nil {
 				return err
 			}
-			if err := loop.Step(ctx, at(row)); err != nil {
-				return err
-			}
-			if err := loop.Settle(ctx); err != nil {
+			// Before the step, for the shadow's answers; after it, for the fit.
+			if err := errors.Join(loop.Settle(ctx), loop.Step(ctx, at(row)), loop.Settle(ctx)); err != nil {
 				return err
 			}
 		}

@@ -171,7 +171,7 @@ func chooseRollout(t *testing.T, m *market) {
 		{"no canary", func(c *retrain.Config) { c.Rollout.Weights = nil }},
 		{"neither", func(c *retrain.Config) { c.Rollout.Shadow, c.Rollout.Weights = 0, nil }},
 		{"a canary of 25 %", func(c *retrain.Config) { c.Rollout.Weights = []float64{0.25} }},
-		{"a canary of 75 %", func(c *retrain.Config) { c.Rollout.Weights = []float64{0.75} }},
+		{"a canary of 50 %", func(c *retrain.Config) { c.Rollout.Weights = []float64{0.5} }},
 		{"a shadow of 3 days", func(c *retrain.Config) { c.Rollout.Shadow = 3 * day }},
 		{"a patience of 1", func(c *retrain.Config) { c.Rollout.Patience = 1 }},
 		{"a patience of 2", func(c *retrain.Config) { c.Rollout.Patience = 2 }},

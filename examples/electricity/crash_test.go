@@ -80,7 +80,6 @@ func TestCrash(t *testing.T) {
 			require.NoError(t, err, stderr.String())
 			t.Logf("kill %d came too late: the run had ended", kill+1)
 			require.Equal(t, want, decodeFigures(t, stdout))
-			return
 		case <-time.After(life):
 			require.NoError(t, cmd.Process.Kill())
 			<-ended

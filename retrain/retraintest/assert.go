@@ -9,10 +9,12 @@ import (
 	"github.com/mlloop/mlloop/retrain"
 )
 
-// StepAndSettle steps the loop at now, waits for the fit that it may have begun,
-// and steps it again a millisecond later, so that it sees how the fit ended.
+// StepAndSettle waits for the answers of a shadow and for a fit that is under way,
+// steps the loop at now, waits for the fit that it may have begun, and steps it
+// again a millisecond later, so that it sees how the fit ended.
 func StepAndSettle(t testing.TB, l *retrain.Loop, now time.Time) {
 	t.Helper()
+	require.NoError(t, l.Settle(t.Context()))
 	require.NoError(t, l.Step(t.Context(), now))
 	require.NoError(t, l.Settle(t.Context()))
 	require.NoError(t, l.Step(t.Context(), now.Add(time.Millisecond)))
