@@ -3,6 +3,7 @@ package retrain_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -56,4 +57,46 @@ func TestMonitorThatCannotBeRestored(t *testing.T) {
 		require.Empty(t, next.status().Failing)
 		require.EqualValues(t, 3, next.route().Primary)
 	}
+}
+
+// fullDrift is a drift.Store that takes no checkpoint while it is full.
+type fullDrift struct {
+	drift.Store
+	full bool
+}
+
+func (s *fullDrift) Save(ctx context.Context, c drift.Checkpoint, changed []drift.Alert) error {
+	if s.full {
+		return fault.Errorf(retrain.ErrUnavailable, "the disk is full")
+	}
+	return s.Store.Save(ctx, c, changed)
+}
+
+// TestRetentionWaitsForTheWatch logs for days that no step can read, under a
+// retention of one day: what is unread is not deleted.
+func TestRetentionWaitsForTheWatch(t *testing.T) {
+	var d *fullDrift
+	w := newWorld(t, newStream(t, 40*rowsADay, never), func(c *retrain.Config) {
+		stores := *c.Stores
+		d = &fullDrift{Store: stores.Drift}
+		stores.Drift, c.Stores, c.Retention.Age = d, &stores, day
+	})
+	w.start(20 * rowsADay)
+	w.runDays(1)
+	w.step(at(w.row))
+	d.full = true
+	for range 4 * rowsADay {
+		w.clock.Store(at(w.row).UnixMilli())
+		w.ask(w.row)
+		w.row++
+	}
+	require.ErrorContains(t, w.loop.Step(t.Context(), at(w.row)), "the disk is full")
+	counts, err := w.stores.Serve.Counts(t.Context(), "churn")
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, counts.Predictions, int64(4*rowsADay))
+	d.full = false
+	require.NoError(t, w.loop.Step(t.Context(), at(w.row).Add(2*time.Hour)))
+	counts, err = w.stores.Serve.Counts(t.Context(), "churn")
+	require.NoError(t, err)
+	require.LessOrEqual(t, counts.Predictions, int64(3*rowsADay), "once they are read")
 }

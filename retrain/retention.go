@@ -40,8 +40,12 @@ func (r Retention) validate(p *fault.Problems) {
 	}
 }
 
-// retain deletes what the log keeps no longer. It looks once an hour.
+// retain deletes what the log keeps no longer. It looks once an hour. While the
+// watch fails, nobody knows what it has read: nothing is deleted.
 func (l *Loop) retain(ctx context.Context, now time.Time) error {
+	if l.watcher == nil && l.memory.Followed != 0 {
+		return nil
+	}
 	if now.Sub(l.retainedAt) < retentionEvery && !now.Before(l.retainedAt) {
 		return nil
 	}
