@@ -65,6 +65,10 @@ func (l *Loop) gather(ctx context.Context, now time.Time, champion int64) (facts
 			f.Fit.Output.addTo(&f.Retraining)
 		}
 	case Shadowing:
+		if version, why, hangs := l.server.HangingShadow(l.config.Model); hangs && version == a.Retraining.Version {
+			f.Verdict = &Verdict{Gate: "shadow: no harm", Outcome: Fail, Reason: why}
+			return f, nil
+		}
 		f.Verdict, f.Overdue, err = l.judgeShadow(ctx, now)
 	case Canarying:
 		if version, why, off := l.server.Withdrawn(l.config.Model); off && version == a.Retraining.Version {

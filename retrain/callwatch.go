@@ -127,18 +127,28 @@ func harmOf(gate string, watches []judge.Watch) *Verdict {
 	return nil
 }
 
-// suspicion says which comparison has seen too little, or is on the wrong side
-// of its margin, though that is not shown yet; "" for none. What is under suspicion does not pass: harm
-// is looked for at every step, and a pass is for good.
+// suspicion says why the calls do not pass yet; "" when they may. What is under
+// suspicion does not pass, though harm is not shown: harm is looked for at every
+// step, and a pass is for good.
 func (c *callWatch) suspicion() string {
-	watches := c.watches()
+	if why := c.against(); why != "" {
+		return why
+	}
 	if c.Slow == nil {
 		return fmt.Sprintf("how long calls take is not known yet: %d of the champion's are, %d are wanted", len(c.Usual), usualCalls)
 	}
-	for _, w := range watches {
+	for _, w := range c.watches() {
 		if w.Canary < leastCalls {
 			return fmt.Sprintf("%d of its calls are known, %d are wanted", w.Canary, leastCalls)
 		}
+	}
+	return ""
+}
+
+// against says which comparison is on the wrong side of its margin; "" for none.
+// A stage that ends so has failed, whatever is done about one that cannot tell.
+func (c *callWatch) against() string {
+	for _, w := range c.watches() {
 		if w.Outcome != Pass && w.Diff > w.Margin {
 			return w.Reason
 		}

@@ -33,6 +33,8 @@ func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, 
 		return nil, nil, false, nil
 	}
 	switch {
+	case overdue && c.against() != "":
+		verdict.Outcome, verdict.Reason = Fail, c.against()
 	case c.Labels < l.minLabels():
 		verdict.Reason += fmt.Sprintf(": %d labels are wanted (Rollout.Inconclusive: %s)", l.minLabels(), rollout.Inconclusive)
 	case c.suspicion() != "":

@@ -99,7 +99,7 @@ func TestShadowAloneStopsBadCalls(t *testing.T) {
 					s.sabotage.kind = kind
 					c := &s.config
 					c.LabelDelay, c.Holdout, c.Interval, c.Gates = 12*time.Hour, 4*24*time.Hour, time.Hour, nil
-					c.Rollout = retrain.Rollout{Shadow: 24 * time.Hour, Metric: "accuracy", Margin: 0.1, MinLabels: 100}
+					c.Rollout = retrain.Rollout{Shadow: 24 * time.Hour, Metric: "accuracy", Margin: 0.1, MinLabels: 100, Inconclusive: retrain.GoOn}
 					c.Policy, c.Triggers = retrain.Policy{}, []retrain.Trigger{retrain.Every(s.every)}
 				})
 				require.Empty(t, h.violations, h.report())

@@ -34,6 +34,7 @@ func inShadow(t *testing.T) *Loop {
 		s.paired++
 	}
 	return &Loop{
+		server:  serve.New(nil, nil),
 		config:  Config{Model: "m", Rollout: Rollout{Shadow: time.Hour, MinLabels: 100}.withDefaults()},
 		watcher: &watcher{shadow: s},
 		memory:  memory{Followed: 1, Attempt: &attempt{Retraining: Retraining{ID: "m/1", Stage: Shadowing, Champion: 1, Version: 2, StageSince: shadowBegan}}},

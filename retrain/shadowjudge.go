@@ -31,6 +31,9 @@ func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdu
 	verdict := Verdict{Gate: fmt.Sprintf("shadow: non-inferior: %s by %g %%", rollout.Metric, 100*rollout.Margin), Metric: rollout.Metric, Outcome: Undetermined, N: s.paired}
 	if verdict.Reason = l.withheld(a, s); verdict.Reason != "" {
 		verdict.Needed = l.minLabels()
+		if why := s.against(); why != "" && overdue {
+			verdict.Outcome, verdict.Reason = Fail, why
+		}
 		return &verdict, overdue, nil
 	}
 	if a.Planned > 0 && !overdue && l.awaitsRows(a, s) {

@@ -208,6 +208,9 @@ func (l *Loop) describe(r Retraining) string {
 	case Recommended:
 		return fmt.Sprintf("version %d is recommended in the place of version %d: call Promote: %s", r.Version, r.Champion, r.Reason)
 	case RolledBack:
+		if r.Version == 0 { // in its fit
+			break
+		}
 		return fmt.Sprintf("version %d is rolled back, version %d answers all: %s", r.Version, r.Champion, r.Reason)
 	}
 	return fmt.Sprintf("retraining %s is %s: %s", r.ID, r.Stage, r.Reason)

@@ -37,6 +37,21 @@ func (s *Server) Withdrawn(model string) (version int64, reason string, ok bool)
 	return 0, "", false
 }
 
+// HangingShadow returns the version of the model's shadow that this server asks
+// no more because calls to it hang, and why. It is asked again once they have
+// returned.
+func (s *Server) HangingShadow(model string) (version int64, reason string, ok bool) {
+	m, found := s.byName.Load(model)
+	if !found {
+		return 0, "", false
+	}
+	t := m.(*served).current.Load()
+	if t == nil || t.shadow == nil || t.shadow.hung.Load() < int64(s.opts.Canary.MaxAbandoned) {
+		return 0, "", false
+	}
+	return t.shadow.number, fmt.Sprintf("%d of its calls run on after their time was over", t.shadow.hung.Load()), true
+}
+
 // askCanary has a canary answer a request on a goroutine of its own.
 func (s *Server) askCanary(ctx context.Context, m *served, v *version, req *Request) answer {
 	began := time.Now()
