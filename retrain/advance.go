@@ -123,6 +123,13 @@ func (l *Loop) begin(ctx context.Context, now time.Time, champion int64, causes 
 	m := &l.memory
 	r := Retraining{Model: l.config.Model, Number: m.Ledger.Next, Causes: causes, Stage: Fitting, Champion: champion, StartedAt: now, StageSince: now}
 	r.ID = r.id()
+	// On record before it is under way: what cannot be recorded is not begun.
+	if err := l.config.Stores.Retrain.PutRetraining(ctx, r); err != nil {
+		return err
+	}
+	if err := l.report(ctx, Event{Time: now, Kind: EventStarted, Key: r.ID + "/started", Text: describeStart(r)}); err != nil {
+		return err
+	}
 	m.Attempt = &attempt{Retraining: r, FromHistory: champion == 0 && l.history.Load() != nil}
 	m.Ledger.begin(now, r)
 	m.Ledger.answer(now, causes, l.worst())
@@ -132,12 +139,6 @@ func (l *Loop) begin(ctx context.Context, now time.Time, champion int64, causes 
 		if strings.HasPrefix(topic, "suppressed") || strings.HasPrefix(topic, "waiting") {
 			m.forget(topic)
 		}
-	}
-	if err := l.config.Stores.Retrain.PutRetraining(ctx, r); err != nil {
-		return err
-	}
-	if err := l.report(ctx, Event{Time: now, Kind: EventStarted, Key: r.ID + "/started", Text: describeStart(r)}); err != nil {
-		return err
 	}
 	if err := l.reportReach(ctx, now, r); err != nil {
 		return err

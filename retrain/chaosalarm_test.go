@@ -51,7 +51,7 @@ func TestChaosAlarms(t *testing.T) {
 		}}},
 		{"failures do not stop it", "failures in a row", sabotage{kind: kindUnfit, config: func(c *retrain.Config) { c.Policy.MaxFailures = 50 }}},
 		{"a stage has no end", "has been shadow for", sabotage{kind: kindGood, config: func(c *retrain.Config) {
-			c.Rollout.MinLabels, c.Rollout.Patience = 1_000_000, 20
+			c.Rollout.MinLabels, c.Rollout.Patience = 25_000, 20
 		}}},
 		{"it stops in silence", "by an event false", sabotage{kind: kindUnfit, stores: func(s *retrain.Stores) { s.Retrain = silenced{s.Retrain} }}},
 		{"steps end", "behind the clock", sabotage{config: func(c *retrain.Config) { c.Interval = 90 * 24 * time.Hour }}},

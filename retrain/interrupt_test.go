@@ -105,12 +105,7 @@ type fusedServe struct {
 	f *fuse
 }
 
-// AppendPredictions has every answer have taken a millisecond: how long they do
-// take is this machine's, and a challenger that seems slow is not judged.
 func (s fusedServe) AppendPredictions(ctx context.Context, ps []serve.Prediction) error {
-	for i := range ps {
-		ps[i].Latency = time.Millisecond
-	}
 	return s.f.write(ctx, downServe, func() error { return s.Store.AppendPredictions(ctx, ps) })
 }
 
