@@ -132,7 +132,7 @@ func (l *Loop) begin(ctx context.Context, now time.Time, champion int64, causes 
 	}
 	m.Attempt = &attempt{Retraining: r, FromHistory: champion == 0 && l.history.Load() != nil}
 	m.Ledger.begin(now, r)
-	m.Ledger.answer(now, causes, l.worst())
+	m.Ledger.answer(now, l.worst())
 	m.Manual = nil
 	m.wait("begin", "")
 	for topic := range m.Told {

@@ -198,19 +198,13 @@ func (p Policy) due(now time.Time, g ledger, c Cause, worst float64) (reason str
 	return "", true
 }
 
-// answer notes that a retraining has begun for these causes; worst is how bad
-// each firing alert is. What is known of other alerts is forgotten.
-func (g *ledger) answer(now time.Time, causes []Cause, worst map[string]float64) {
-	kept := make(map[string]alertAnswer)
-	for id := range worst {
-		if a, answered := g.Answered[id]; answered {
-			kept[id] = a
-		}
-	}
-	for _, c := range causes {
-		if c.AlertID != "" {
-			kept[c.AlertID] = alertAnswer{Worst: worst[c.AlertID], At: now, Times: kept[c.AlertID].Times + 1}
-		}
+// answer notes that a retraining has begun, whatever its cause: it answers every
+// alert that is firing; worst is how bad each is. Those that are over are
+// forgotten.
+func (g *ledger) answer(now time.Time, worst map[string]float64) {
+	kept := make(map[string]alertAnswer, len(worst))
+	for id, bad := range worst {
+		kept[id] = alertAnswer{Worst: bad, At: now, Times: g.Answered[id].Times + 1}
 	}
 	g.Answered = kept
 }

@@ -78,7 +78,7 @@ func TestBackoffDoubles(t *testing.T) {
 		waits = append(waits, now.Sub(last).Round(time.Hour))
 		last = now
 		g.begin(now, Retraining{Number: g.Next, Champion: 1})
-		g.answer(now, []Cause{alert}, worst)
+		g.answer(now, worst)
 		g.end(now.Add(time.Minute), Retraining{Champion: 1, Stage: Rejected})
 	}
 	require.Equal(t, []time.Duration{0, day, 2 * day, 4 * day, 8 * day, 14 * day}, waits)
@@ -98,7 +98,7 @@ func TestAWorseAlertIsAnsweredAtOnce(t *testing.T) {
 	p := Policy{}.withDefaults(0)
 	g := ledger{Forgiven: -1}
 	g.begin(monday, Retraining{Number: 1, Champion: 1})
-	g.answer(monday, []Cause{{AlertID: "a"}}, map[string]float64{"a": 2})
+	g.answer(monday, map[string]float64{"a": 2})
 	g.end(monday, Retraining{Champion: 1, Stage: Rejected})
 	later := monday.Add(25 * time.Hour)
 	for range 3 {
@@ -118,10 +118,11 @@ func TestAWorseAlertIsAnsweredAtOnce(t *testing.T) {
 
 func TestLedgerForgetsAlertsThatAreOver(t *testing.T) {
 	var g ledger
-	g.answer(monday, []Cause{{AlertID: "a"}}, map[string]float64{"a": 2, "b": 3})
-	g.answer(monday, []Cause{{AlertID: "b"}}, map[string]float64{"b": 3})
+	g.answer(monday, map[string]float64{"a": 2, "b": 3})
+	require.Equal(t, 1, g.Answered["a"].Times, "a retraining answers all that fire")
+	g.answer(monday, map[string]float64{"b": 3})
 	require.Len(t, g.Answered, 1)
-	require.Equal(t, 1, g.Answered["b"].Times)
+	require.Equal(t, 2, g.Answered["b"].Times)
 }
 
 func TestLedgerRewinds(t *testing.T) {
