@@ -120,6 +120,7 @@ func (c *chaosTally) table() string {
 // TestChaos runs the loop through seeded histories of faults, in virtual time,
 // and demands its invariants after each hour of them.
 func TestChaos(t *testing.T) {
+	notShort(t)
 	if *chaosSeed != 0 {
 		synctest.Test(t, func(t *testing.T) {
 			h := runHistory(t, *chaosSeed, nil)
@@ -153,5 +154,14 @@ func TestChaos(t *testing.T) {
 		if most := chaosAlpha * float64(tally.RolledOut[kind]); float64(tally.Bad[kind]) > most {
 			t.Errorf("%d of %d challengers that were %s were promoted: %v", tally.Bad[kind], tally.RolledOut[kind], kind, bad)
 		}
+	}
+}
+
+// notShort leaves histories out of -short runs, such as those under the race
+// detector, which makes minutes of them.
+func notShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("histories take too long for a short run")
 	}
 }

@@ -65,6 +65,7 @@ func alarms() []alarm {
 // TestChaosAlarms shows that the invariants of TestChaos can fail: a loop that is
 // broken on purpose breaks them.
 func TestChaosAlarms(t *testing.T) {
+	notShort(t)
 	for _, c := range alarms() {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -92,6 +93,7 @@ func TestChaosAlarms(t *testing.T) {
 // TestShadowAloneStopsBadCalls: where no canary follows, the shadow has to find
 // calls that fail, and slow ones where few rows come.
 func TestShadowAloneStopsBadCalls(t *testing.T) {
+	notShort(t)
 	for _, kind := range []string{kindFailing, kindSlow} {
 		t.Run(kind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

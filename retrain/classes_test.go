@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/registry/bundle"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraintest"
@@ -130,12 +129,4 @@ func TestUnusableBundles(t *testing.T) {
 		}
 		w.runDays(1) // the loop itself goes on
 	}
-}
-
-func withoutProfile(b *bundle.Bundle, now time.Time) (*bundle.Bundle, error) {
-	model, err := b.ReadFile(bundle.ModelPart)
-	if err != nil {
-		return nil, fault.Errorf(fault.Corrupt, "%w", err)
-	}
-	return bundle.New(bundle.Spec{Flavor: "shop.model", CreatedAt: now, Signature: b.Signature()}, map[string][]byte{bundle.ModelPart: model})
 }

@@ -173,7 +173,7 @@ func decideCanary(c rules, f facts) decision {
 		return decision{}
 	}
 	d := decision{Verdicts: []Verdict{*f.Verdict}, Reason: f.Verdict.Reason}
-	if weight := f.Retraining.Weight; weight+1 < c.Weights { // a watched share is over: harm would have been shown
+	if weight := f.Retraining.Weight; weight+1 < c.Weights && !f.Overdue { // a watched share is over: harm would have been shown
 		d.Next, d.Weight = Canarying, weight+1
 		return d
 	}
@@ -188,6 +188,9 @@ func decideCanary(c rules, f facts) decision {
 		}
 		if d.Next = Inconclusive; c.Rollout == GoOn {
 			d.Next, d.Unjudged = afterCanary(c), f.Verdict.Reason
+			if weight := f.Retraining.Weight; weight+1 < c.Weights {
+				d.Next, d.Weight = Canarying, weight+1
+			}
 		}
 	}
 	return d

@@ -59,6 +59,8 @@ func TestDecide(t *testing.T) {
 		{"a shadow that cannot be loaded", all, facts{Retraining: running(Shadowing, 0), Champion: 1, Withdrawn: "no loader", Verdict: verdict(Pass)}, Failed},
 		{"a canary that bakes", all, facts{Retraining: running(Canarying, 0), Champion: 1}, ""},
 		{"a canary whose first weight is over", all, facts{Retraining: running(Canarying, 0), Champion: 1, Verdict: verdict(Undetermined)}, Canarying},
+		{"a first weight to which no call came", all, facts{Retraining: running(Canarying, 0), Champion: 1, Verdict: verdict(Undetermined), Overdue: true}, Inconclusive},
+		{"a first weight to which no call came, and goes on", goOn, facts{Retraining: running(Canarying, 0), Champion: 1, Verdict: verdict(Undetermined), Overdue: true}, Canarying},
 		{"a canary that does harm while it bakes", all, facts{Retraining: running(Canarying, 0), Champion: 1, Harm: verdict(Fail)}, RolledBack},
 		{"a canary that was withdrawn", all, facts{Retraining: running(Canarying, 1), Champion: 1, Withdrawn: "it hangs", Verdict: verdict(Pass)}, RolledBack},
 		{"a canary that passes", all, facts{Retraining: running(Canarying, 1), Champion: 1, Verdict: verdict(Pass)}, Promoted},

@@ -121,9 +121,6 @@ func knownLabel(names []string, cells []any) (KnownLabel, error) {
 	}
 	var k KnownLabel
 	k.ID, k.Value = values[0].Text(), values[1]
-	if k.ID == "" {
-		return k, fault.Errorf(fault.Invalid, "column %q: a prediction's id is missing", names[0])
-	}
 	if len(values) == 4 {
 		k.Index = int(values[3].Int())
 	}
@@ -192,6 +189,11 @@ type labelBatcher struct {
 }
 
 func (b *labelBatcher) add(ctx context.Context, now time.Time, k KnownLabel) error {
+	if k.ID == "" {
+		b.cursor.Refused++
+		b.refused = append(b.refused, serve.LabelProblem{Reason: "it names no prediction"})
+		return nil
+	}
 	if err := plausible(k.KnownAt, now); err != nil {
 		return fmt.Errorf("when the label of %q became known: %w", k.ID, err)
 	}

@@ -127,7 +127,6 @@ func TestLabelQueryProblems(t *testing.T) {
 	for query, want := range map[string]string{
 		"SELECT prediction_id FROM outcomes WHERE known_at > ?":                              "the query gives 1 columns, want the prediction's id, its label, when that became known",
 		"SELECT prediction_id, churned, 'soon' FROM outcomes WHERE known_at > ?":             `column "'soon'": "soon" is no time`,
-		"SELECT NULL, churned, known_at FROM outcomes WHERE known_at > ?":                    `column "NULL": a prediction's id is missing`,
 		"SELECT prediction_id, churned, known_at/1000 FROM outcomes WHERE known_at > ?":      "it seems to hold seconds, of 2026-01-22",
 		"SELECT prediction_id, churned, known_at*1000 FROM outcomes WHERE known_at > ?":      "it seems to hold microseconds, of 2026-01-22",
 		"SELECT prediction_id, churned, known_at FROM nowhere WHERE known_at > ?":            "no such table",
@@ -141,6 +140,25 @@ func TestLabelQueryProblems(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.Equal(t, "labels", w.status().Failing[0].Part)
 	}
+}
+
+// TestLabelWithoutAPrediction is refused and counted; those beside it are taken.
+func TestLabelWithoutAPrediction(t *testing.T) {
+	o := newOutcomes(t)
+	w := newWorld(t, newStream(t, 40*rowsADay, never), func(c *retrain.Config) {
+		c.Labels = retrain.LabelQuery(o.db, "SELECT nullif(prediction_id, 'nobody'), churned, known_at FROM outcomes WHERE known_at > ?", retrain.SinceMilli{})
+	})
+	w.mute = true
+	w.start(20 * rowsADay)
+	w.runDays(1)
+	o.know("nobody", 1, at(w.row))
+	o.know(rowID(20*rowsADay), w.label(20*rowsADay), at(w.row))
+	w.step(at(w.row).Add(time.Hour))
+	counts, err := w.stores.Serve.Counts(t.Context(), "churn")
+	require.NoError(t, err)
+	require.EqualValues(t, 1, counts.Labels)
+	require.Positive(t, w.status().Labels.Refused)
+	require.Contains(t, retraintest.RequireEvent(t, w.loop, retrain.EventLabels).Text, "it names no prediction")
 }
 
 // TestLabelsInTwoLives keeps the cursor over a restart.

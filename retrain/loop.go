@@ -31,14 +31,14 @@ type Loop struct {
 	status  board                       // what Status and Metrics tell; needs no turn
 	poke    chan struct{}               // one token: Run is to step at once
 
-	turn       chan struct{} // holds one token: who has it may use what follows
-	launched   bool
-	state      State
-	memory     memory
-	watcher    *watcher  // nil: to be restored from its checkpoint
-	fitBegan   time.Time // when this life began or took up the fit under way, by the process's own clock
-	unroutable string    // why this process cannot have the challenger asked, found in this step; "": it can
-	retainedAt time.Time // when the log's size was last looked at
+	turn        chan struct{} // holds one token: who has it may use what follows
+	launched    bool
+	state       State
+	memory      memory
+	watcher     *watcher  // nil: to be restored from its checkpoint
+	fitBegan    time.Time // when this life began or took up the fit under way, by the process's own clock
+	unroutable  string    // why this process cannot have the challenger asked, found in this step; "": it can
+	retainAfter time.Time // when the log's size is looked at again
 }
 
 // New returns a loop. It does no I/O. Errors: Invalid, naming every problem of

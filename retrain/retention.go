@@ -19,9 +19,10 @@ type Retention struct {
 const (
 	defaultRetentionAge   = 183 * 24 * time.Hour
 	defaultRetentionBytes = 20e9
-	retentionWarning      = 0.8           // of Bytes: an event says so
-	retentionEvery        = time.Hour     // between two looks at the log's size
-	retentionOversize     = time.Hour * 6 // how much of the log, by age, an oversize look deletes at once
+	retentionWarning      = 0.8            // of Bytes: an event says so
+	retentionEvery        = time.Hour      // between two looks at the log's size
+	retentionDoubt        = 24 * time.Hour // without one after a gap between steps: the clock may be wrong
+	retentionOversize     = time.Hour * 6  // how much of the log, by age, an oversize look deletes at once
 )
 
 func (r Retention) withDefaults() Retention {
@@ -46,7 +47,7 @@ func (l *Loop) retain(ctx context.Context, now time.Time) error {
 	if l.watcher == nil && l.memory.Followed != 0 {
 		return nil
 	}
-	if now.Sub(l.retainedAt) < retentionEvery && !now.Before(l.retainedAt) {
+	if now.Before(l.retainAfter) {
 		return nil
 	}
 	counts, err := l.config.Stores.Serve.Counts(ctx, l.config.Model)
@@ -67,12 +68,12 @@ func (l *Loop) retain(ctx context.Context, now time.Time) error {
 		}
 	}
 	if trim.Before.IsZero() || !counts.Oldest.Before(trim.Before) {
-		l.retainedAt = now
+		l.retainAfter = now.Add(retentionEvery)
 		return nil
 	}
 	n, err := l.config.Stores.Serve.Trim(ctx, trim)
 	if err == nil && n < serve.DefaultLimit { // else the next step goes on
-		l.retainedAt = now
+		l.retainAfter = now.Add(retentionEvery)
 	}
 	return err
 }

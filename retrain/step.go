@@ -178,6 +178,7 @@ func (l *Loop) watchClock(ctx context.Context, now time.Time) (ignore bool, err 
 	key := fmt.Sprintf("clock/%d/%d", last.UnixMilli(), now.UnixMilli())
 	switch gap := now.Sub(last); {
 	case gap >= max(longGap, 10*l.config.Interval):
+		l.retainAfter = now.Add(retentionDoubt) // no log is deleted by a clock that is a year ahead
 		return false, l.report(ctx, Event{Time: now, Kind: EventClock, Key: key, Text: fmt.Sprintf("no step was made for %s: the loop did not run, or its clock was set ahead", gap)})
 	case gap >= 0:
 		return false, nil
@@ -203,7 +204,7 @@ func (l *Loop) rewind(now time.Time) {
 	}
 	// Labels that become known from now on are stamped by the clock that was set back.
 	rewindTimes(now, &l.memory.FirstSeen, &l.memory.Labels.KnownAt)
-	l.retainedAt = time.Time{}
+	l.retainAfter = time.Time{}
 }
 
 // rewindTimes moves those that lie after now to now.

@@ -10,9 +10,12 @@ import (
 // CanaryOptions say how far a canary may go. The zero value of each field is
 // its default.
 type CanaryOptions struct {
-	Timeout      time.Duration // for an answer to a request without a deadline; 0: 1 s. One with a deadline gives the canary half of what is left
+	Timeout      time.Duration // for an answer to a request without a deadline; 0: 1 s. One with a deadline gives the canary half of what is left, ten seconds at most
 	MaxAbandoned int           // calls that run on after their time at once, at which the canary is taken off the traffic, and a shadow is asked no more; 0: 3
 }
+
+// maxCanaryTime bounds what a canary gets of a deadline that is far away.
+const maxCanaryTime = 10 * time.Second
 
 func (o *CanaryOptions) setDefaults() {
 	o.Timeout = cmp.Or(o.Timeout, time.Second)
@@ -66,7 +69,7 @@ func (s *Server) askCanary(ctx context.Context, m *served, v *version, req *Requ
 	}
 	patience := s.opts.Canary.Timeout
 	if deadline, ok := ctx.Deadline(); ok {
-		patience = time.Until(deadline) / 2
+		patience = min(time.Until(deadline)/2, maxCanaryTime)
 	}
 	if v.shape.rows == nil {
 		// The caller may reuse its tensors while an abandoned call still reads them.
