@@ -22,24 +22,26 @@ func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, 
 		return harm, nil, false, nil
 	}
 	verdict := Verdict{Gate: gate + ": no harm", Metric: c.Metric, Outcome: Undetermined, N: c.Labels, Needed: l.minLabels(), Reason: c.describe()}
+	overdue = !now.Before(r.StageSince.Add(l.patience(rollout.Bake)))
+	if why := c.against(); why != "" && overdue {
+		verdict.Outcome, verdict.Reason = Fail, why
+		return nil, &verdict, true, nil
+	}
 	if !rollout.last(r.Weight) {
 		if c.Answered > 0 {
 			return nil, &verdict, false, nil
 		}
 		l.memory.wait("judge", fmt.Sprintf("no call has come to the canary of %s at %g %%", r.ID, 100*rollout.weight(r.Weight)))
-		if overdue = !now.Before(r.StageSince.Add(l.patience(rollout.Bake))); !overdue {
+		if !overdue {
 			return nil, nil, false, nil // silence is no pass
 		}
 		verdict.Reason += fmt.Sprintf(": no call came to it (Rollout.Inconclusive: %s)", rollout.Inconclusive)
 		return nil, &verdict, true, nil
 	}
-	overdue = !now.Before(r.StageSince.Add(l.patience(rollout.Bake)))
 	if now.Before(r.StageSince.Add(rollout.Bake+l.config.LabelDelay)) && !overdue {
 		return nil, nil, false, nil
 	}
 	switch {
-	case overdue && c.against() != "":
-		verdict.Outcome, verdict.Reason = Fail, c.against()
 	case c.Labels < l.minLabels():
 		verdict.Reason += fmt.Sprintf(": %d labels are wanted (Rollout.Inconclusive: %s)", l.minLabels(), rollout.Inconclusive)
 	case c.suspicion() != "":

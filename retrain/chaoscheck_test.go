@@ -156,7 +156,8 @@ func (h *history) checkStage(s retrain.Status) {
 	case retrain.Shadowing:
 		limit = h.settings.patience(rollout.Shadow)
 	case retrain.Canarying:
-		if limit = rollout.Bake; r.Weight == len(rollout.Weights)-1 {
+		silent := slices.ContainsFunc(s.Waiting, func(text string) bool { return strings.HasPrefix(text, "no call has come to the canary") })
+		if limit = rollout.Bake; r.Weight == len(rollout.Weights)-1 || silent {
 			limit = h.settings.patience(rollout.Bake)
 		}
 	}

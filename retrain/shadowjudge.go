@@ -29,11 +29,7 @@ func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdu
 	}
 	overdue = !now.Before(a.Retraining.StageSince.Add(l.patience(rollout.Shadow)))
 	verdict := Verdict{Gate: fmt.Sprintf("shadow: non-inferior: %s by %g %%", rollout.Metric, 100*rollout.Margin), Metric: rollout.Metric, Outcome: Undetermined, N: s.paired}
-	if verdict.Reason = l.withheld(a, s); verdict.Reason != "" {
-		verdict.Needed = l.minLabels()
-		if why := s.against(); why != "" && overdue {
-			verdict.Outcome, verdict.Reason = Fail, why
-		}
+	if l.withheld(a, s, overdue, &verdict) {
 		return &verdict, overdue, nil
 	}
 	if a.Planned > 0 && !overdue && l.awaitsRows(a, s) {
@@ -64,17 +60,21 @@ func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdu
 	return &verdict, overdue, err
 }
 
-// withheld says why the shadow is not compared yet; "" when it may be.
-func (l *Loop) withheld(a *attempt, s *shadowWatch) string {
+// withheld reports that the shadow is not compared yet, and why.
+func (l *Loop) withheld(a *attempt, s *shadowWatch, overdue bool, v *Verdict) bool {
 	why := s.suspicion()
 	if s.paired < l.minLabels() {
 		why = fmt.Sprintf("%d live rows were answered by both and labelled, %d are wanted: the shadow answered %d calls and failed on %d", s.paired, l.minLabels(), s.Answered, s.Failed)
 	}
 	if why == "" {
-		return ""
+		return false
 	}
 	l.memory.wait("judge", fmt.Sprintf("the shadow of %s is not judged yet: %s", a.Retraining.ID, why))
-	return fmt.Sprintf("%s (Rollout.Inconclusive: %s)", why, l.config.Rollout.Inconclusive)
+	v.Needed, v.Reason = l.minLabels(), fmt.Sprintf("%s (Rollout.Inconclusive: %s)", why, l.config.Rollout.Inconclusive)
+	if against := s.against(); against != "" && overdue {
+		v.Outcome, v.Reason = Fail, against
+	}
+	return true
 }
 
 // awaitsRows reports, and notes, that the shadow has not the rows of its next look.
