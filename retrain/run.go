@@ -46,17 +46,25 @@ func (l *Loop) runSteps(ctx context.Context) error {
 		default:
 			l.config.Logger.ErrorContext(ctx, "step failed; it is tried again", "model", l.config.Model, "error", err)
 		}
+		poke := l.poke
+		if err != nil {
+			poke = nil // what failed is tried again in time, not at once
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-		case <-l.poke:
+		case <-poke:
 		}
 	}
 }
 
-// pokeAfter makes Run step once the workflow has ended.
+// pokeAfter makes Run step once the workflow has ended, once in a life.
 func (l *Loop) pokeAfter(id string) {
+	if l.poked == id {
+		return
+	}
+	l.poked = id
 	ctx := context.Background() // the engine's Close ends the wait
 	go func() {
 		if _, err := l.config.Stores.Engine.Wait(ctx, id); err != nil {
