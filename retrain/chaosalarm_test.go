@@ -3,6 +3,7 @@ package retrain_test
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,4 +111,38 @@ func TestShadowAloneStopsBadCalls(t *testing.T) {
 			})
 		})
 	}
+}
+
+// weary is a store that counts the tries to report something, and hangs at last.
+type weary struct {
+	retrain.Store
+	tries *atomic.Int64
+}
+
+func (s weary) AppendEvent(ctx context.Context, e retrain.Event) error {
+	if s.tries.Add(1) > 5000 {
+		<-ctx.Done()
+	}
+	return s.Store.AppendEvent(ctx, e)
+}
+
+// TestRunDoesNotSpin: a fit ends for want of its source while the store takes no
+// writes. That is tried again at each interval, not at once and for ever.
+func TestRunDoesNotSpin(t *testing.T) {
+	var tries atomic.Int64
+	synctest.Test(t, func(t *testing.T) {
+		h := runHistory(t, 7, func(s *chaosSettings) {
+			believed(s)
+			s.days, s.fitFirst = 4, true
+			s.plan = func(h *history) {
+				end := h.begin.Add(57*time.Hour + 20*time.Minute)
+				h.sourceFaults = outages{{h.begin.Add(time.Hour), end, "late"}}
+				h.later(57*time.Hour+10*time.Minute, "the store takes no writes", func() { h.setDown(downRetrain) })
+				h.later(62*time.Hour, "the store takes writes again", func() { h.setDown(0) })
+			}
+			s.sabotage.stores = func(s *retrain.Stores) { s.Retrain = weary{s.Retrain, &tries} }
+		})
+		require.Contains(t, h.report(), "the source took too long", "it is put off once the store takes writes")
+	})
+	require.Less(t, tries.Load(), int64(500))
 }

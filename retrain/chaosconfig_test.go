@@ -20,8 +20,9 @@ type chaosSettings struct {
 	late     float64 // labels that come late
 	alien    float64 // labels that no model can answer
 	every    time.Duration
-	config   retrain.Config // without stores and parts of the history
-	quiet    bool           // nothing befalls the process, its clock, its stores and its sources
+	config   retrain.Config   // without stores and parts of the history
+	quiet    bool             // nothing befalls the process, its clock, its stores and its sources
+	plan     func(h *history) // what is to happen besides
 	sabotage sabotage
 }
 

@@ -78,6 +78,9 @@ func runHistory(t *testing.T, seed uint64, change func(s *chaosSettings)) *histo
 	if !h.settings.quiet {
 		h.drawFaults(length)
 	}
+	if h.settings.plan != nil {
+		h.settings.plan(h)
+	}
 	h.note("rows an hour %g, %+v", h.settings.perHour, h.settings.config)
 	h.startLife(t)
 	for row, hour := h.world.live, 1; hour <= h.settings.days*24; hour++ {

@@ -2,6 +2,7 @@ package retrain_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"sort"
@@ -101,7 +102,7 @@ func uniform(parts ...uint64) float64 {
 // outage is a stretch of time in which a source does something else than answer.
 type outage struct {
 	from, to time.Time
-	how      string // error, panic, hang, empty, columns
+	how      string // error, panic, hang, empty, late
 }
 
 // outages are what a source goes through.
@@ -144,6 +145,9 @@ func (h *history) Rows(ctx context.Context, now time.Time) (*frame.Table, error)
 		}
 	case "empty":
 		return h.world.table.Slice(0, 0), nil
+	case "late":
+		time.Sleep(time.Until(h.sourceFaults[0].to))
+		return nil, errors.New("the source took too long")
 	}
 	w := h.world
 	to := min(w.rowsBefore(now), w.rowsBefore(time.Now()))

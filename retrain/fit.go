@@ -138,12 +138,15 @@ func (l *Loop) putOffFit(ctx context.Context, now time.Time, why string) error {
 	a := l.memory.Attempt
 	a.FitTries++
 	a.FitStartedAt, a.FitAfter = time.Time{}, now.Add(tryAgainAfter(a.FitTries))
-	l.fitBegan = time.Time{}
 	l.memory.wait("fit", fmt.Sprintf("the fit of %s is tried again after %s: %s", a.Retraining.ID, a.FitAfter.Format(time.RFC3339), why))
 	if err := l.tell(ctx, now, "waiting/fit", EventWaiting, "the fit of %s is put off and tried again: %s", a.Retraining.ID, why); err != nil {
 		return err
 	}
-	return l.putState(ctx)
+	err := l.putState(ctx)
+	if err == nil {
+		l.fitBegan = time.Time{}
+	}
+	return err
 }
 
 // cancelFit ends a fit whose result nobody waits for any more.

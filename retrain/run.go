@@ -38,6 +38,7 @@ func (l *Loop) runSteps(ctx context.Context) error {
 	ticker := time.NewTicker(l.config.Interval)
 	defer ticker.Stop()
 	for {
+		poke := l.poke
 		err := l.Step(ctx, l.config.Now())
 		switch {
 		case err == nil || ctx.Err() != nil:
@@ -45,6 +46,7 @@ func (l *Loop) runSteps(ctx context.Context) error {
 			return err
 		default:
 			l.config.Logger.ErrorContext(ctx, "step failed; it is tried again", "model", l.config.Model, "error", err)
+			poke = nil // a fit that ended long ago would have it tried again at once, and for ever
 		}
 		poke := l.poke
 		if err != nil {
