@@ -48,10 +48,6 @@ func (l *Loop) runSteps(ctx context.Context) error {
 			l.config.Logger.ErrorContext(ctx, "step failed; it is tried again", "model", l.config.Model, "error", err)
 			poke = nil // a fit that ended long ago would have it tried again at once, and for ever
 		}
-		poke := l.poke
-		if err != nil {
-			poke = nil // what failed is tried again in time, not at once
-		}
 		select {
 		case <-ctx.Done():
 			return nil
