@@ -85,6 +85,10 @@ func (l *Loop) consider(ctx context.Context, now time.Time, champion int64) erro
 	if l.memory.Paused != nil {
 		return nil
 	}
+	if before := l.memory.Followed; champion == 0 && before != 0 {
+		l.memory.wait("begin", "nobody is champion: call Promote, or set the alias")
+		return l.tell(ctx, now, fmt.Sprintf("waiting/alias/%d", before), EventByHand, "the champion's alias was deleted by hand: version %d answers on, and nothing is begun until Promote or the alias names a champion: a first fit has no gates", before)
+	}
 	if champion == 0 {
 		return l.considerFirst(ctx, now)
 	}

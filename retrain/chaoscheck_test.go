@@ -12,6 +12,8 @@ import (
 
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/retrain"
+	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/train/frame"
 )
 
 // checker holds what the invariants need to know of the past.
@@ -140,6 +142,24 @@ func (h *history) checkSteps(s retrain.Status) {
 	}
 }
 
+// answeredBy reports whether a version has answered as a canary, long enough ago
+// for a step to know.
+func (h *history) answeredBy(version int64) bool {
+	for after := int64(0); ; {
+		page, err := h.stores.Serve.Predictions(context.Background(), serve.PredictionQuery{
+			Model: chaosName, After: after, Variants: []serve.Variant{serve.Canary}, Statuses: []serve.Status{frame.Answered},
+		})
+		if err != nil || len(page) == 0 {
+			return false
+		}
+		for _, p := range page {
+			if after = p.Seq; p.Version == version && p.Time.Before(h.now().Add(-h.slack())) {
+				return true
+			}
+		}
+	}
+}
+
 // checkStage demands that no stage lasts longer than it may.
 func (h *history) checkStage(s retrain.Status) {
 	r := s.Retraining
@@ -156,8 +176,7 @@ func (h *history) checkStage(s retrain.Status) {
 	case retrain.Shadowing:
 		limit = h.settings.patience(rollout.Shadow)
 	case retrain.Canarying:
-		silent := slices.ContainsFunc(s.Waiting, func(text string) bool { return strings.HasPrefix(text, "no call has come to the canary") })
-		if limit = rollout.Bake; r.Weight == len(rollout.Weights)-1 || silent {
+		if limit = rollout.Bake; r.Weight == len(rollout.Weights)-1 || !h.answeredBy(r.Version) {
 			limit = h.settings.patience(rollout.Bake)
 		}
 	}

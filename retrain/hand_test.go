@@ -70,10 +70,11 @@ func TestChampionMovedByHand(t *testing.T) {
 			w := inStage(t, stage)
 			w.moveAlias(1, 0)
 			w.runDays(2)
-			require.Equal(t, retrain.Superseded, w.retrainings()[1].Stage)
-			last := retraintest.RequirePromoted(t, w.loop, 4)
-			require.Zero(t, last.Champion, "a first fit again")
-			require.Equal(t, serve.Route{Model: "churn", Primary: 4}, w.route())
+			retraintest.RequireStage(t, w.loop, retrain.Superseded)
+			require.Equal(t, serve.Route{Model: "churn", Primary: 1}, w.route(), "who answered answers on")
+			require.Contains(t, retraintest.RequireEvent(t, w.loop, retrain.EventByHand).Text, "nothing is begun until Promote or the alias names a champion")
+			require.NoError(t, w.loop.Promote(t.Context(), 1, "put back"))
+			requireChampion(t, w, 1)
 		})
 	}
 	t.Run("between retrainings", func(t *testing.T) {

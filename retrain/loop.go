@@ -38,6 +38,7 @@ type Loop struct {
 	watcher     *watcher  // nil: to be restored from its checkpoint
 	fitBegan    time.Time // when this life began or took up the fit under way, by the process's own clock
 	unroutable  string    // why this process cannot have the challenger asked, found in this step; "": it can
+	poked       string    // the workflow after whose end Run steps at once
 	retainAfter time.Time // when the log's size is looked at again
 }
 

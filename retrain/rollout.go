@@ -40,7 +40,8 @@ type Rollout struct {
 	// after the other, rising, each in (0, 1). None: promotion follows the shadow.
 	Weights []float64
 	// Bake is the least time that each weight lasts. The last one lasts until the
-	// labels of that time have come, too.
+	// labels of that time have come, too, and one to which no call has come until
+	// there is one, no longer than Patience has it.
 	Bake time.Duration
 	// RollbackMargin is how much worse than the champion, as a part of its value of
 	// Metric, the canary must be shown to be for a roll-back by labels. 0: 0.25.

@@ -57,8 +57,12 @@ func (l *Loop) runSteps(ctx context.Context) error {
 	}
 }
 
-// pokeAfter makes Run step once the workflow has ended.
+// pokeAfter makes Run step once the workflow has ended, once in a life.
 func (l *Loop) pokeAfter(id string) {
+	if l.poked == id {
+		return
+	}
+	l.poked = id
 	ctx := context.Background() // the engine's Close ends the wait
 	go func() {
 		if _, err := l.config.Stores.Engine.Wait(ctx, id); err != nil {

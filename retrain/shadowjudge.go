@@ -18,8 +18,7 @@ import (
 // lets no worse challenger through. Calls that fail or are slow are harm of their
 // own, looked for at every step: rows without an answer are in no comparison.
 func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdue bool, err error) {
-	a, w := l.memory.Attempt, l.watcher
-	rollout := l.config.Rollout
+	a, w, rollout := l.memory.Attempt, l.watcher, l.config.Rollout
 	if w == nil || w.shadow == nil {
 		return nil, false, nil
 	}

@@ -148,8 +148,15 @@ func (l *Loop) routeStage(ctx context.Context, t transition) error {
 		}
 		want = serve.Route{Model: l.config.Model, Primary: r.Version}
 	}
-	if want.Primary == 0 {
-		return nil // nobody is champion: whoever answers goes on
+	if want.Primary == 0 { // nobody is champion: whoever answers goes on, alone
+		current, err := l.server.Route(ctx, l.config.Model)
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		want.Primary = current.Primary
 	}
 	return l.trySetRoute(ctx, want)
 }
