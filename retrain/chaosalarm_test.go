@@ -129,6 +129,7 @@ func (s weary) AppendEvent(ctx context.Context, e retrain.Event) error {
 // TestRunDoesNotSpin: a fit ends for want of its source while the store takes no
 // writes. That is tried again at each interval, not at once and for ever.
 func TestRunDoesNotSpin(t *testing.T) {
+	notShort(t)
 	var tries atomic.Int64
 	synctest.Test(t, func(t *testing.T) {
 		h := runHistory(t, 7, func(s *chaosSettings) {
