@@ -49,7 +49,7 @@ func alarms() []alarm {
 	return []alarm{
 		{"a worse model is promoted unjudged", "was promoted without a verdict of its rollout", sabotage{config: promoteAtOnce, kind: kindWorse}},
 		{"a hanging model is promoted", "got no answer after 51ms", sabotage{config: promoteAtOnce, kind: kindHanging}},
-		{"a failing model is promoted", "got serve: predict", sabotage{config: promoteAtOnce, kind: kindFailing}},
+		{"a failing model is promoted", "got status 500: ", sabotage{config: promoteAtOnce, kind: kindFailing}},
 		{"the cooldown is not kept", "the cooldown is 24h0m0s", sabotage{kind: kindUnloadable, config: func(c *retrain.Config) {
 			c.Policy.Cooldown, c.Triggers = -1, []retrain.Trigger{retrain.Every(6 * time.Hour)}
 		}}},

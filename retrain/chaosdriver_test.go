@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -195,6 +198,22 @@ type reply struct {
 	err      error
 }
 
+// infer calls the loop's handler, without a socket: one never counts as idle.
+func (h *history) infer(ctx context.Context, handler http.Handler, row int) (serve.Response, error) {
+	r := h.world.table.Row(row)
+	body := fmt.Sprintf(`{"id":"r%d","inputs":[{"name":"x","datatype":"FP64","shape":[1],"data":[%g]},{"name":"z","datatype":"FP64","shape":[1],"data":[%g]}]}`,
+		row, r.Get("x").Float(), r.Get("z").Float())
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodPost, "/v2/models/"+chaosName+"/infer", strings.NewReader(body)))
+	switch w.Code {
+	case http.StatusOK:
+		return serve.Response{Fallback: strings.Contains(w.Body.String(), `"fallback":true`)}, nil
+	case http.StatusNotFound:
+		return serve.Response{}, fault.Errorf(fault.NotFound, "%s", w.Body)
+	}
+	return serve.Response{}, fmt.Errorf("status %d: %s", w.Code, w.Body)
+}
+
 // ask asks about a row as a client would, with a deadline.
 func (h *history) ask(t *testing.T, row int) {
 	l := h.life
@@ -203,13 +222,9 @@ func (h *history) ask(t *testing.T, row int) {
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, chaosDeadline)
 	defer cancel()
-	r := h.world.table.Row(row)
-	tensor := func(name string) frame.Tensor {
-		return frame.Tensor{Name: name, Datatype: frame.FP64, Shape: []int64{1}, Data: []float64{r.Get(name).Float()}}
-	}
 	began, answered := time.Now(), make(chan reply, 1)
 	go func() {
-		response, err := l.loop.Server().Predict(ctx, chaosName, serve.Request{ID: fmt.Sprintf("r%d", row), Inputs: []frame.Tensor{tensor("x"), tensor("z")}})
+		response, err := h.infer(ctx, l.loop.Handler(), row)
 		answered <- reply{response, err}
 	}()
 	var got reply
