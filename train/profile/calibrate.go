@@ -99,7 +99,7 @@ func (c *Column) calibrate(bins []uint16, window int) {
 	n, m := float64(window), float64(len(bins)-window)
 	share := (float64(len(bins)) - float64(c.Present) + 0.5) / (float64(len(bins)) + 1)
 	c.Calibrations = []Calibration{fit(Missing, missing, share*(1-share)*(1/n+1/m), 1, n, m, stride)}
-	if c.Present == 0 || len(psi) == 0 {
+	if c.Present == 0 {
 		return
 	}
 	// Only rows with a value count for the others.

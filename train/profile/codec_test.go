@@ -2,6 +2,7 @@ package profile_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +19,9 @@ func someProfiles(t testing.TB) map[string]*profile.Profile {
 		"constant":    newProfile(t, floats(t, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3), nil),
 		"all missing": newProfile(t, floats(t, nan, nan, nan, nan, nan, nan, nan, nan, nan, nan), nil),
 		"texts":       newProfile(t, texts(t, "a", "b", "a", "b", "a", "<&>", "a", "b", "a", "b"), nil),
-		"extreme":     newProfile(t, floats(t, 1e308, -1e308, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1e-308), nil),
+		// A value that lies in none of the windows that calibrate.
+		"seldom":  newProfile(t, floats(t, append(slices.Repeat([]float64{nan}, 49), 1)...), &profile.Options{Window: 24}),
+		"extreme": newProfile(t, floats(t, 1e308, -1e308, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1e-308), nil),
 	}
 }
 
