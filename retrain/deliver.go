@@ -2,7 +2,6 @@ package retrain
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -133,26 +132,4 @@ func messageOf(e Event, severity drift.Severity, alerts map[string]drift.Alert) 
 	}
 	m.Version, m.Alert = a.Version, &a
 	return m
-}
-
-// cursors keeps the senders' cursors in the loop's store.
-type cursors struct{ loop *Loop }
-
-// Load implements alert.Cursors.
-func (c cursors) Load(ctx context.Context, sender string) (alert.Cursor, error) {
-	var cursor alert.Cursor
-	raw, err := c.loop.config.Stores.Retrain.Cursor(ctx, c.loop.config.Model, sender)
-	if err == nil {
-		err = json.Unmarshal(raw, &cursor)
-	}
-	return cursor, err
-}
-
-// Save implements alert.Cursors.
-func (c cursors) Save(ctx context.Context, sender string, cursor alert.Cursor) error {
-	raw, err := json.Marshal(cursor)
-	if err != nil {
-		return err
-	}
-	return c.loop.config.Stores.Retrain.PutCursor(ctx, c.loop.config.Model, sender, raw)
 }
