@@ -26,6 +26,7 @@ type Store struct {
 	latest             map[target]*label
 	counts             map[string]*serve.Counts // by model
 	routes             map[string]serve.Route
+	changed            map[string]chan struct{} // by model: closed with the next change of the route; only where somebody waits
 }
 
 type name struct{ model, id string }
@@ -62,6 +63,8 @@ func New() *Store {
 		latest: map[target]*label{},
 		counts: map[string]*serve.Counts{},
 		routes: map[string]serve.Route{},
+
+		changed: map[string]chan struct{}{},
 	}
 }
 
@@ -258,32 +261,6 @@ func (s *Store) Lookup(ctx context.Context, model string, ids []string) ([]serve
 		out = append(out, joined)
 	}
 	return out, nil
-}
-
-// PutRoute implements serve.Store.
-func (s *Store) PutRoute(ctx context.Context, r serve.Route) error {
-	if err := s.lock(ctx); err != nil {
-		return err
-	}
-	defer s.mu.Unlock()
-	if now := s.routes[r.Model].Rev; now != r.Rev-1 {
-		return fault.Errorf(fault.Conflict, "the route of model %q is at revision %d, revision %d does not follow: read it again", r.Model, now, r.Rev)
-	}
-	s.routes[r.Model] = r
-	return nil
-}
-
-// Route implements serve.Store.
-func (s *Store) Route(ctx context.Context, model string) (serve.Route, error) {
-	if err := s.lock(ctx); err != nil {
-		return serve.Route{}, err
-	}
-	defer s.mu.Unlock()
-	r, ok := s.routes[model]
-	if !ok {
-		return serve.Route{}, fault.Errorf(fault.NotFound, "model %q has no stored route: not found", model)
-	}
-	return r, nil
 }
 
 // toMillis is the store boundary's precision: UTC milliseconds.
