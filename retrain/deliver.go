@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,30 +100,41 @@ func (l *Loop) feed(ctx context.Context, after int64, limit int) ([]alert.Number
 	return out, nil
 }
 
-// alertsOf returns the stored alerts by id, where one of the events is about one.
+// alertsOf returns the stored alerts that the events are about, by id.
 func (l *Loop) alertsOf(ctx context.Context, events []Event) (map[string]drift.Alert, error) {
+	var ids []string
 	for _, e := range events {
-		if e.Kind != EventAlertFired && e.Kind != EventAlertResolved {
-			continue
+		if id, about := alertOf(e); about {
+			ids = append(ids, id)
 		}
-		all, err := l.config.Stores.Drift.Alerts(ctx, drift.AlertQuery{Model: l.config.Model})
+	}
+	byID := make(map[string]drift.Alert)
+	for some := range slices.Chunk(ids, drift.DefaultLimit) {
+		page, err := l.config.Stores.Drift.Alerts(ctx, drift.AlertQuery{Model: l.config.Model, IDs: some})
 		if err != nil {
 			return nil, err
 		}
-		byID := make(map[string]drift.Alert, len(all))
-		for _, a := range all {
+		for _, a := range page {
 			byID[a.ID] = a
 		}
-		return byID, nil
 	}
-	return nil, nil
+	return byID, nil
+}
+
+// alertOf returns the id of the alert that an event is about, if it is about one.
+func alertOf(e Event) (string, bool) {
+	if e.Kind != EventAlertFired && e.Kind != EventAlertResolved {
+		return "", false
+	}
+	id, _, _ := strings.Cut(strings.TrimPrefix(e.Key, "alert/"), "/"+strings.TrimPrefix(e.Kind, "alert."))
+	return id, true
 }
 
 func messageOf(e Event, severity drift.Severity, alerts map[string]drift.Alert) alert.Message {
 	m := alert.Message{
 		ID: fmt.Sprintf("%s/%d", e.Model, e.Seq), Model: e.Model, Kind: e.Kind, Severity: severity, Time: e.Time, Text: e.Text,
 	}
-	id, _, _ := strings.Cut(strings.TrimPrefix(e.Key, "alert/"), "/"+strings.TrimPrefix(e.Kind, "alert."))
+	id, _ := alertOf(e)
 	a, known := alerts[id]
 	if !known {
 		return m

@@ -256,7 +256,7 @@ func readRemains(t *testing.T, url string) remains {
 	for _, e := range audit {
 		r.Audit = append(r.Audit, fmt.Sprint(e.Seq, e.Kind, e.Version, e.From, e.To, e.Reason, e.Time))
 	}
-	alerts, err := stores.Drift.Alerts(ctx, drift.AlertQuery{Model: "churn"})
+	alerts, err := stores.Drift.Alerts(ctx, drift.AlertQuery{Model: "churn", Limit: 1 << 20})
 	require.NoError(t, err)
 	r.Alerts = len(alerts)
 	counts, err := stores.Serve.Counts(ctx, "churn")
