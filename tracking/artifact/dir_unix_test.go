@@ -38,7 +38,7 @@ func putWithAFullDisk(ctx context.Context, folder string) error {
 		fmt.Println("setrlimit:", err)
 		return nil
 	}
-	_, _, err := artifact.Dir(folder).Put(ctx, io.LimitReader(zeros{}, 1<<20))
+	_, _, err := artifact.Dir(folder).Put(ctx, io.LimitReader(zeros{}, 1<<20), nil)
 	fmt.Println(err)
 	return nil
 }
@@ -67,7 +67,7 @@ func putEndlessly(ctx context.Context, folder string) error {
 	s := artifact.Dir(folder)
 	for i := 0; ; i++ {
 		content := bytes.Repeat([]byte{byte(i), byte(i >> 8)}, 50_000)
-		digest, _, err := s.Put(ctx, bytes.NewReader(content))
+		digest, _, err := s.Put(ctx, bytes.NewReader(content), nil)
 		if err != nil {
 			return err
 		}
