@@ -24,8 +24,11 @@ func TestMain(m *testing.M) { crashtest.Main(m, child) }
 // child runs in this test binary run again.
 func child(ctx context.Context, arg string) error {
 	task, folder, _ := strings.Cut(arg, " ")
-	if task == "full" {
+	switch task {
+	case "full":
 		return putWithAFullDisk(ctx, folder)
+	case "once":
+		return putOnce(ctx, folder)
 	}
 	return putEndlessly(ctx, folder)
 }
@@ -41,6 +44,13 @@ func putWithAFullDisk(ctx context.Context, folder string) error {
 	_, _, err := artifact.Dir(folder).Put(ctx, io.LimitReader(zeros{}, 1<<20), nil)
 	fmt.Println(err)
 	return nil
+}
+
+// putOnce puts one blob and prints its digest, when it is durable.
+func putOnce(ctx context.Context, folder string) error {
+	digest, _, err := artifact.Dir(folder).Put(ctx, strings.NewReader("the weights"), nil)
+	fmt.Println(digest)
+	return err
 }
 
 type zeros struct{}
