@@ -18,11 +18,14 @@ import (
 
 // task is what a process is started with.
 type task struct {
-	Name    string // writers
+	Name    string // writers or loop
 	Process int    // 0, 1, 2 …
 	URL     string
 	Schema  string
-	Rounds  int
+	Rounds  int    // of writers
+	Release int    // of the program that a loop is: 1 or 2
+	Epoch   int64  // when a loop's world began, in milliseconds since 1970
+	Journal string // file of the workflows' steps
 }
 
 func TestMain(m *testing.M) { crashtest.Main(m, child) }
@@ -37,6 +40,8 @@ func child(ctx context.Context, arg string) error {
 	switch t.Name {
 	case "writers":
 		return runWriters(ctx, t)
+	case "loop":
+		return runLoop(ctx, t)
 	}
 	return fault.Errorf(fault.Invalid, "no task is named %q", t.Name)
 }
