@@ -142,7 +142,7 @@ func (c *client) trigger(ctx context.Context) error {
 		return nil
 	}
 	if err == nil {
-		c.out.stored("trigger", fmt.Sprint(why, " ", at.UnixMilli()))
+		c.out.stored("trigger", fmt.Sprint(why, " ", at.UnixMilli(), " ", c.clock.now().UnixMilli()))
 	}
 	return err
 }

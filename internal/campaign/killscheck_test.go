@@ -134,6 +134,26 @@ func (k *killer) checkPromotions() int {
 	return total
 }
 
+// wish is a retraining that was wanted: stored between two times.
+type wish struct {
+	why          string
+	asked, taken time.Time
+}
+
+func (k *killer) wishesSaid() []wish {
+	k.t.Helper()
+	var wishes []wish
+	for _, text := range k.said["trigger"] {
+		var w wish
+		var asked, taken int64
+		_, err := fmt.Sscan(text, &w.why, &asked, &taken)
+		require.NoError(k.t, err, text)
+		w.asked, w.taken = time.UnixMilli(asked).UTC(), time.UnixMilli(taken).UTC()
+		wishes = append(wishes, w)
+	}
+	return wishes
+}
+
 // checkTriggers wants each wish for a retraining that was taken to have led to
 // one, or to have been followed by another wish before the next one began: the
 // latest wish is what a loop remembers. Nothing else triggers one here.
@@ -146,22 +166,27 @@ func (k *killer) checkTriggers() {
 			named[c.Detail] = true
 		}
 	}
-	wishes := make(map[string]time.Time)
-	for _, text := range k.said["trigger"] {
-		why, at, _ := strings.Cut(text, " ")
-		millis, err := strconv.ParseInt(at, 10, 64)
-		require.NoError(k.t, err)
-		wishes[why] = time.UnixMilli(millis)
+	wishes := k.wishesSaid()
+	require.NotEmpty(k.t, wishes)
+	for _, w := range wishes[:k.wishes] {
+		next := slices.IndexFunc(all, func(r retrain.Retraining) bool { return !r.StartedAt.Before(w.asked) })
+		require.GreaterOrEqual(k.t, next, 0, "a retraining was wanted at %s, and none began after it", w.asked)
+		followed := slices.ContainsFunc(wishes, func(other wish) bool {
+			return other.why != w.why && other.taken.After(w.asked) && !other.asked.After(all[next].StartedAt)
+		})
+		require.True(k.t, named[w.why] || followed, "the wish %s of %s was taken, and is the cause of nothing: %s", w.why, w.asked, story(all, wishes))
 	}
-	for _, text := range k.said["trigger"][:k.wishes] {
-		why, _, _ := strings.Cut(text, " ")
-		at := wishes[why]
-		next := slices.IndexFunc(all, func(r retrain.Retraining) bool { return !r.StartedAt.Before(at) })
-		require.GreaterOrEqual(k.t, next, 0, "a retraining was wanted at %s, and none began after it", at.UTC())
-		followed := false
-		for other, t := range wishes {
-			followed = followed || other != why && t.After(at) && !t.After(all[next].StartedAt)
-		}
-		require.True(k.t, named[why] || followed, "the wish %s of %s was taken, and is the cause of nothing", why, at.UTC())
+}
+
+// story tells retrainings and wishes, for a reader of a failure.
+func story(all []retrain.Retraining, wishes []wish) string {
+	var lines []string
+	for _, r := range all {
+		lines = append(lines, fmt.Sprintf("%s retraining %d began, %s, causes %+v", r.StartedAt.Format(time.RFC3339Nano), r.Number, r.Stage, r.Causes))
 	}
+	for _, w := range wishes {
+		lines = append(lines, fmt.Sprintf("%s wish %s, until %s", w.asked.Format(time.RFC3339Nano), w.why, w.taken.Format(time.RFC3339Nano)))
+	}
+	slices.Sort(lines)
+	return "\n" + strings.Join(lines, "\n")
 }

@@ -118,10 +118,14 @@ func Start(t testing.TB, arg string, env []string, line func(text string)) *Chil
 func (c *Child) PID() int { return c.cmd.Process.Pid }
 
 // Kill ends the child with SIGKILL and returns when it is gone and all that it
-// had printed was handed on.
-func (c *Child) Kill() {
+// had printed was handed on. The error says that it had ended by itself.
+func (c *Child) Kill() error {
 	c.signal(os.Kill)
-	_ = c.Wait() // it was killed
+	err := c.Wait()
+	if status, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+		return nil
+	}
+	return fmt.Errorf("the child ended by itself: %w", err)
 }
 
 // Stop asks the child by SIGTERM to end, waits until it has, and returns how.

@@ -58,14 +58,15 @@ func TestStart(t *testing.T) {
 		require.Eventually(t, func() bool { return printed[child].Load() > lines }, 30*time.Second, time.Millisecond)
 	}
 	above(0, 10)
-	children[0].Kill()
+	require.NoError(t, children[0].Kill())
 	last := printed[0].Load()
 	for _, i := range []int{1, 2} {
 		above(i, printed[i].Load())
 	}
 	require.Equal(t, last, printed[0].Load(), "a dead child prints nothing")
 	require.Error(t, children[1].Stop(), "it has no handler for SIGTERM")
-	children[2].Kill()
+	require.NoError(t, children[2].Kill())
+	require.Error(t, children[1].Kill(), "it had ended")
 	written, err := os.ReadFile(filepath.Join(dir, "0"))
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, int64(strings.Count(string(written), "\n")), last)
