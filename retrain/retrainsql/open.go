@@ -11,6 +11,7 @@ import (
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraindbos"
 	"github.com/mlloop/mlloop/serve/servesql"
+	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/tracking/artifact"
 	"github.com/mlloop/mlloop/tracking/trackingsql"
 )
@@ -47,7 +48,7 @@ func Open(ctx context.Context, url string, opts *Options) (*retrain.Stores, erro
 func on(ctx context.Context, db *sql.DB, dialect Dialect, opts *Options) (*retrain.Stores, error) {
 	runs := trackingsql.New(db, dialect, opts)
 	models := registrysql.New(db, dialect, opts)
-	predictions := servesql.New(db, dialect, opts)
+	predictions := servesql.New(servesqlOn(db, opts))
 	alerts := driftsql.New(db, dialect, opts)
 	loops := New(db, dialect, opts)
 	for _, s := range []interface{ Migrate(context.Context) error }{runs, models, predictions, alerts, loops} {
@@ -59,4 +60,13 @@ func on(ctx context.Context, db *sql.DB, dialect Dialect, opts *Options) (*retra
 		Tracking: runs, Registry: models, Serve: predictions, Drift: alerts, Retrain: loops,
 		Engine: retraindbos.New(db, dialect, nil),
 	}, nil
+}
+
+// servesqlOn returns the database as servesql takes it.
+func servesqlOn(db *sql.DB, opts *Options) *sqlstore.DB {
+	var o sqlstore.Options
+	if opts != nil {
+		o.Prefix = opts.Prefix
+	}
+	return sqlstore.New(db, sqlstore.SQLite, &o)
 }
