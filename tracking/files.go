@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/tracking/artifact"
 )
 
 // LogArtifact stores a file under the path of the run; the last one of a path
@@ -34,7 +35,7 @@ func (r *Run) logArtifact(ctx context.Context, path string, content io.Reader) e
 	if err := r.takesFiles(); err != nil {
 		return err
 	}
-	digest, size, err := r.client.artifacts.Put(ctx, content)
+	digest, size, err := r.client.artifacts.Put(ctx, content, nil)
 	if err != nil {
 		return err
 	}
@@ -98,9 +99,9 @@ func (c *Client) artifact(ctx context.Context, runID, path string) (io.ReadClose
 }
 
 // noArtifacts stands in when a client has no artifact store.
-type noArtifacts struct{}
+type noArtifacts struct{ artifact.UnimplementedStore }
 
-func (noArtifacts) Put(context.Context, io.Reader) (string, int64, error) {
+func (noArtifacts) Put(context.Context, io.Reader, *artifact.PutOptions) (string, int64, error) {
 	return "", 0, errNoArtifacts()
 }
 
