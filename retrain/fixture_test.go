@@ -125,6 +125,7 @@ func newWorldOn(t *testing.T, s *stream, stores *retrain.Stores, change func(*re
 	if change != nil {
 		change(&c)
 	}
+	retraintest.EndLease(t, stores.Retrain, c.Model) // of a life before, which nothing has closed
 	loop, err := retrain.New(c)
 	require.NoError(t, err)
 	w.loop = loop
@@ -215,7 +216,7 @@ func (w *world) route() serve.Route {
 	w.t.Helper()
 	r, err := w.stores.Serve.Route(w.t.Context(), "churn")
 	require.NoError(w.t, err)
-	r.Rev, r.Salt = 0, ""
+	r.Rev, r.Token, r.Salt = 0, 0, ""
 	return r
 }
 

@@ -61,10 +61,14 @@ func (l *Loop) finishPending(ctx context.Context) error {
 		return nil
 	}
 	err := l.carryOut(ctx, *t)
+	if errors.Is(err, ErrConflict) {
+		if other := l.stillLeads(ctx); other != nil {
+			return other // it stays pending, and is the leader's
+		}
+	}
 	switch {
 	case err == nil:
-		err = l.recordStage(ctx, *t)
-		if err != nil {
+		if err = l.recordStage(ctx, t); err != nil {
 			return err // it has happened, and stays pending until the record says so
 		}
 		l.settleTransition(*t)
@@ -115,6 +119,7 @@ func (l *Loop) settleTransition(t transition) {
 	if t.Next.Stage.Final() {
 		m.Ledger.end(t.Now, t.Next)
 		m.Attempt = nil
+		l.terms, l.termsFrom = termsOf(l.config), l.digest
 		if t.Next.Stage == Promoted {
 			m.Followed = t.Next.Version
 			l.history.Store(nil)
@@ -192,8 +197,9 @@ func (l *Loop) setState(ctx context.Context, models *registry.Client, version in
 }
 
 // recordStage stores the retraining in its new stage and reports it.
-func (l *Loop) recordStage(ctx context.Context, t transition) error {
-	if err := l.config.Stores.Retrain.PutRetraining(ctx, t.Next); err != nil {
+func (l *Loop) recordStage(ctx context.Context, t *transition) error {
+	var err error
+	if t.Next, err = l.record(ctx, t.Next); err != nil {
 		return err
 	}
 	for _, e := range append(t.Events, Event{Kind: string(t.Next.Stage), Text: l.describe(t.Next), Key: t.id()}) {
@@ -210,7 +216,7 @@ func (l *Loop) describe(r Retraining) string {
 	case Shadowing:
 		return fmt.Sprintf("version %d runs in the shadow of version %d", r.Version, r.Champion)
 	case Canarying:
-		return fmt.Sprintf("version %d answers %g %% of the keys", r.Version, 100*l.config.Rollout.weight(r.Weight))
+		return fmt.Sprintf("version %d answers %g %% of the keys", r.Version, 100*l.terms.Rollout.weight(r.Weight))
 	case Promoted:
 		return fmt.Sprintf("version %d is the champion: %s", r.Version, r.Reason)
 	case Recommended:
