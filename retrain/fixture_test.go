@@ -204,10 +204,12 @@ func (w *world) moveAlias(from, to int64) {
 	w.t.Helper()
 	models := registry.New(w.stores.Registry, w.stores.Artifacts, nil)
 	if to == 0 {
-		require.NoError(w.t, models.DeleteAlias(w.t.Context(), "churn", registry.Champion, from, registry.Change{}))
+		_, err := models.DeleteAlias(w.t.Context(), "churn", registry.Champion, from, registry.Change{})
+		require.NoError(w.t, err)
 		return
 	}
-	require.NoError(w.t, models.SetAlias(w.t.Context(), "churn", registry.Champion, from, to, registry.Change{Actor: "jo"}))
+	_, err := models.SetAlias(w.t.Context(), "churn", registry.Champion, from, to, registry.Change{Actor: "jo"})
+	require.NoError(w.t, err)
 }
 
 func (w *world) route() serve.Route {

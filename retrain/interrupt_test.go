@@ -131,17 +131,22 @@ type fusedRegistry struct {
 	f *fuse
 }
 
-func (s fusedRegistry) CreateVersion(ctx context.Context, v registry.Version, e registry.Event) (stored registry.Version, err error) {
-	err = s.f.write(ctx, downRegistry, func() error { stored, err = s.Store.CreateVersion(ctx, v, e); return err })
-	return stored, err
+func (s fusedRegistry) CreateVersion(ctx context.Context, v registry.Version, e registry.Event) (stored registry.Version, created bool, err error) {
+	err = s.f.write(ctx, downRegistry, func() error { stored, created, err = s.Store.CreateVersion(ctx, v, e); return err })
+	return stored, created, err
 }
 
-func (s fusedRegistry) SetState(ctx context.Context, model string, number int64, from, to registry.State, e registry.Event) error {
-	return s.f.write(ctx, downRegistry, func() error { return s.Store.SetState(ctx, model, number, from, to, e) })
+func (s fusedRegistry) SetState(ctx context.Context, model string, number int64, from, to registry.State, e registry.Event) (changed bool, err error) {
+	err = s.f.write(ctx, downRegistry, func() error {
+		changed, err = s.Store.SetState(ctx, model, number, from, to, e)
+		return err
+	})
+	return changed, err
 }
 
-func (s fusedRegistry) SetAlias(ctx context.Context, model, alias string, from, to int64, at time.Time, e registry.Event) error {
-	return s.f.write(ctx, downRegistry, func() error { return s.Store.SetAlias(ctx, model, alias, from, to, at, e) })
+func (s fusedRegistry) SetAlias(ctx context.Context, m registry.AliasMove) (now registry.Alias, moved bool, err error) {
+	err = s.f.write(ctx, downRegistry, func() error { now, moved, err = s.Store.SetAlias(ctx, m); return err })
+	return now, moved, err
 }
 
 type fusedDrift struct {
@@ -260,12 +265,12 @@ func readRemains(t *testing.T, url string) remains {
 	for i := range r.Retrainings {
 		r.Retrainings[i].RunID, r.Retrainings[i].Rev, r.Retrainings[i].Token = "", 0, 0
 	}
-	r.Versions, err = stores.Registry.Versions(ctx, "churn")
+	r.Versions, err = stores.Registry.Versions(ctx, "churn", 0, 0)
 	require.NoError(t, err)
 	for i := range r.Versions {
-		r.Versions[i].Lineage.RunID = ""
+		r.Versions[i].ModelID, r.Versions[i].Lineage.RunID = "", ""
 	}
-	audit, err := stores.Registry.Events(ctx, "churn", 0, 0)
+	audit, err := stores.Registry.Events(ctx, registry.EventQuery{Model: "churn"})
 	require.NoError(t, err)
 	for _, e := range audit {
 		r.Audit = append(r.Audit, fmt.Sprint(e.Seq, e.Kind, e.Version, e.From, e.To, e.Reason, e.Time))

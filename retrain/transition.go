@@ -176,7 +176,8 @@ func (l *Loop) registerStage(ctx context.Context, t transition) error {
 		if err := l.setState(ctx, models, r.Version, registry.Approved, change); err != nil {
 			return err
 		}
-		return models.Promote(ctx, l.config.Model, r.Version, r.Champion, change)
+		_, err := models.Promote(ctx, l.config.Model, r.Version, r.Champion, change)
+		return err
 	case Rejected, RolledBack, Failed, Inconclusive, Superseded:
 		if r.Version != 0 {
 			return l.setState(ctx, models, r.Version, registry.Rejected, change)

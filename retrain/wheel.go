@@ -127,7 +127,7 @@ func (l *Loop) promote(ctx context.Context, now time.Time, version int64, reason
 			return err
 		}
 	}
-	if err := models.Promote(ctx, l.config.Model, version, alias.Version, change); err != nil {
+	if _, err := models.Promote(ctx, l.config.Model, version, alias.Version, change); err != nil {
 		return err
 	}
 	champion, err := l.align(ctx, now)
