@@ -140,7 +140,7 @@ func (c *Client) putFiles(ctx context.Context, b *bundle.Bundle) error {
 		if err != nil {
 			return err
 		}
-		digest, _, err := c.artifacts.Put(ctx, bytes.NewReader(data))
+		digest, _, err := c.artifacts.Put(ctx, bytes.NewReader(data), nil)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Path, err)
 		}

@@ -250,7 +250,7 @@ func TestLoadDoesNotTrustTheArtifactStore(t *testing.T) {
 // fullDisk is an artifact store that cannot store.
 type fullDisk struct{ artifact.Store }
 
-func (fullDisk) Put(context.Context, io.Reader) (string, int64, error) {
+func (fullDisk) Put(context.Context, io.Reader, *artifact.PutOptions) (string, int64, error) {
 	return "", 0, fault.Errorf(fault.Unavailable, "the disk is full: free some space and try again")
 }
 

@@ -70,7 +70,7 @@ func durable[R any](ctx context.Context, steps Steps, name string, fn func(ctx c
 			return err
 		})
 		return raw, err
-	})
+	}, nil)
 	if err != nil {
 		return result, fmt.Errorf("%s: %w", name, err)
 	}

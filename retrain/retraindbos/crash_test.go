@@ -51,7 +51,7 @@ func journal(dir string, names ...string) retrain.Workflow {
 					select {}
 				}
 				return []byte(name), nil
-			})
+			}, nil)
 			if err != nil {
 				return nil, err
 			}

@@ -3,10 +3,10 @@ package retraindbos
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
@@ -54,6 +54,9 @@ type Engine struct {
 	stop      context.CancelFunc // of the background work
 	work      sync.WaitGroup     // runs and the background work
 	ended     chan struct{}      // closed by Close
+	signalled chan struct{}      // closed, and replaced, with each signal that is sent here
+	pokes     chan struct{}      // tend is to look at once
+	wantsAll  atomic.Bool        // and at all workflows
 }
 
 var _ retrain.Engine = (*Engine)(nil)
@@ -65,6 +68,7 @@ func New(db *sql.DB, dialect Dialect, o *Options) *Engine {
 		db: db, dialect: dialect, life: id.New(), ended: make(chan struct{}),
 		workflows: make(map[string]retrain.Workflow), running: make(map[string]*run),
 		tries: make(map[string]*run), marks: make(map[string]bool), pending: make(map[string]sight),
+		signalled: make(chan struct{}), pokes: make(chan struct{}, 1),
 	}
 	if o != nil {
 		e.options = *o
@@ -82,13 +86,27 @@ func New(db *sql.DB, dialect Dialect, o *Options) *Engine {
 func (e *Engine) Register(name string, w retrain.Workflow) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.dbos != nil {
-		return fault.Errorf(fault.Conflict, "retraindbos: register %q: register workflows before Launch", name)
-	}
 	if _, ok := e.workflows[name]; ok {
 		return fault.Errorf(fault.AlreadyExists, "retraindbos: register %q: the name is taken", name)
 	}
 	e.workflows[name] = w
+	e.poke(true)
+	return nil
+}
+
+// Unregister implements retrain.Engine.
+func (e *Engine) Unregister(name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.workflows[name]; !ok {
+		return fault.Errorf(fault.NotFound, "retraindbos: unregister %q: the name is not registered", name)
+	}
+	delete(e.workflows, name)
+	for _, r := range e.running {
+		if r.name == name {
+			r.cancel(fault.Errorf(fault.Closed, "workflow %q was unregistered", name))
+		}
+	}
 	return nil
 }
 
@@ -129,9 +147,11 @@ func (e *Engine) launch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// One registered function serves all names: DBOS identifies a workflow by its
-	// function, and closures of one expression share an identity.
-	dbos.RegisterWorkflow(root, e.dispatch, dbos.WithWorkflowName(workflowName))
+	// These serve all names: DBOS knows a workflow by its function, takes none after
+	// Launch, and closures of one expression are one function to it.
+	dbos.RegisterWorkflow(root, e.first, dbos.WithWorkflowName(firstName))
+	dbos.RegisterWorkflow(root, e.again, dbos.WithWorkflowName(againName))
+	dbos.RegisterWorkflow(root, e.deliver, dbos.WithWorkflowName(signalName))
 	if err := dbos.Launch(root); err != nil {
 		return err
 	}
@@ -139,6 +159,7 @@ func (e *Engine) launch(ctx context.Context) error {
 	background, stop := dbos.WithCancel(root)
 	e.stop = stop
 	e.work.Go(func() { e.tend(background) })
+	e.work.Go(func() { e.keepAlive(background) })
 	return nil
 }
 
@@ -153,138 +174,6 @@ func (e *Engine) started() (dbos.Context, error) {
 		return nil, fault.Errorf(fault.Conflict, "call Launch first")
 	}
 	return e.dbos, nil
-}
-
-// within calls fn with a DBOS context that ends with ctx too, and returns when
-// fn does or ctx ends: DBOS tries again for as long as its database is locked.
-func within[T any](ctx context.Context, root dbos.Context, fn func(c dbos.Context) (T, error)) (T, error) {
-	var zero T
-	if err := ctx.Err(); err != nil {
-		return zero, err
-	}
-	c, cancel := dbos.WithCancel(root)
-	stop := context.AfterFunc(ctx, cancel)
-	type reply struct {
-		value T
-		err   error
-	}
-	replies := make(chan reply, 1)
-	go func() {
-		defer cancel()
-		defer stop()
-		value, err := fn(c)
-		replies <- reply{value, err}
-	}()
-	select {
-	case r := <-replies:
-		if r.err != nil && ctx.Err() != nil {
-			return zero, ctx.Err()
-		}
-		return r.value, sqldb.Fault(r.err)
-	case <-ctx.Done():
-		return zero, ctx.Err()
-	}
-}
-
-// Start implements retrain.Engine. What an earlier life or another process left
-// unfinished goes on here; what another live process runs is left to it.
-func (e *Engine) Start(ctx context.Context, name, id string, input []byte) error {
-	root, err := e.started()
-	if err == nil {
-		e.mu.Lock()
-		_, known := e.workflows[name]
-		e.mu.Unlock()
-		if !known {
-			err = fault.Errorf(fault.NotFound, "workflow %q is not registered", name)
-		}
-	}
-	if err == nil {
-		_, err = within(ctx, root, func(c dbos.Context) (struct{}, error) {
-			_, err := e.resume(c, id, &call{Name: name, Input: input})
-			return struct{}{}, err
-		})
-	}
-	if err != nil {
-		return fmt.Errorf("retraindbos: start %s: %w", id, e.orClosed(err))
-	}
-	return nil
-}
-
-// Result implements retrain.Engine.
-func (e *Engine) Result(ctx context.Context, id string) (retrain.Result, error) {
-	r, err := e.look(ctx, id)
-	if err != nil {
-		return retrain.Result{}, fmt.Errorf("retraindbos: result of %s: %w", id, e.orClosed(err))
-	}
-	return r, nil
-}
-
-func (e *Engine) look(ctx context.Context, id string) (retrain.Result, error) {
-	root, err := e.started()
-	if err != nil {
-		return retrain.Result{}, err
-	}
-	return within(ctx, root, func(c dbos.Context) (retrain.Result, error) {
-		tries, err := triesOf(c, id)
-		switch {
-		case err != nil:
-			return retrain.Result{}, err
-		case len(tries) == 0:
-			return retrain.Result{}, fault.Errorf(fault.NotFound, "no such workflow was started")
-		}
-		return resultOf(tries[len(tries)-1])
-	})
-}
-
-// pollInterval is how often Wait looks for the end of a workflow that does not
-// run here.
-const pollInterval = 100 * time.Millisecond
-
-// Wait implements retrain.Engine.
-func (e *Engine) Wait(ctx context.Context, id string) (retrain.Result, error) {
-	for {
-		ended := e.endOf(id)
-		r, err := e.look(ctx, id)
-		switch {
-		case err != nil:
-			return retrain.Result{}, fmt.Errorf("retraindbos: wait for %s: %w", id, e.orClosed(err))
-		case r.Done:
-			return r, nil
-		}
-		poll := pollInterval
-		if ended != nil {
-			poll = 10 * pollInterval // another process may cancel it
-		}
-		select {
-		case <-ended:
-		case <-time.After(poll):
-		case <-ctx.Done():
-			return retrain.Result{}, ctx.Err()
-		case <-e.ended:
-			return retrain.Result{}, fault.Errorf(fault.Closed, "retraindbos: wait for %s: the engine is closed", id)
-		}
-	}
-}
-
-// endOf returns a channel that is closed when the execution here ends, nil when
-// there is none.
-func (e *Engine) endOf(id string) <-chan struct{} {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if r := e.running[id]; r != nil {
-		return r.ended
-	}
-	return nil
-}
-
-// orClosed returns Closed in the place of what Close made a call fail with.
-func (e *Engine) orClosed(err error) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed && !errors.Is(err, fault.Closed) {
-		return fault.Errorf(fault.Closed, "the engine is closed: %w", err)
-	}
-	return err
 }
 
 // closeTimeout bounds Close when its context has no deadline.

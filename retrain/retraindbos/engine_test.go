@@ -83,6 +83,6 @@ func blocking(text string, began chan<- struct{}, release <-chan struct{}) retra
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
-		})
+		}, nil)
 	}
 }

@@ -21,7 +21,7 @@ func Example() {
 	must(err)
 	engine := retraindbos.New(db, retraindbos.SQLite, nil)
 	must(engine.Register("greet", func(ctx context.Context, steps retrain.Steps, input []byte) ([]byte, error) {
-		return steps.Do(ctx, "hello", func(context.Context) ([]byte, error) { return append([]byte("hello "), input...), nil })
+		return steps.Do(ctx, "hello", func(context.Context) ([]byte, error) { return append([]byte("hello "), input...), nil }, nil)
 	}))
 	must(engine.Launch(ctx)) // resumes what an earlier life left unfinished
 	must(engine.Start(ctx, "greet", "greet/7", []byte("you")))

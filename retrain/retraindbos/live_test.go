@@ -53,7 +53,7 @@ func TestCancelElsewhere(t *testing.T) {
 			<-ctx.Done()
 			close(ended)
 			return []byte("too late"), nil
-		})
+		}, nil)
 	}))
 	require.NoError(t, first.Launch(t.Context()))
 	require.NoError(t, first.Start(t.Context(), "w", "a/1", nil))
@@ -87,7 +87,7 @@ func TestSilentProcess(t *testing.T) {
 		return steps.Do(ctx, "next", func(context.Context) ([]byte, error) {
 			again++
 			return out, nil
-		})
+		}, nil)
 	}))
 	require.NoError(t, silent.Launch(t.Context()))
 	require.NoError(t, silent.Start(t.Context(), "w", "a/1", nil))
