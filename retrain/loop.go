@@ -42,6 +42,7 @@ type Loop struct {
 	restored    bool          // the stored route has been taken up
 	token       int64         // of the lease, when it was last looked at: what writes carry
 	claimed     int64         // the token under which this process took everything over; 0: it has not led yet
+	alias       int64         // registry.Alias.Seq of the champion's, as align found it
 	state       State
 	memory      memory
 	terms       terms     // of the retraining under way, or of the present configuration
