@@ -36,6 +36,6 @@ func (c cursors) Save(ctx context.Context, sender string, cursor alert.Cursor) e
 		return err
 	}
 	return c.loop.config.Stores.Retrain.PutCursor(ctx, Cursor{
-		Model: c.loop.config.Model, Sender: sender, Rev: stored.Rev + 1, Data: raw,
+		Model: c.loop.config.Model, Sender: sender, Rev: stored.Rev + 1, Token: c.loop.leads.token(), Data: raw,
 	})
 }

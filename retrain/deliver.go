@@ -22,6 +22,7 @@ var severities = map[string]drift.Severity{
 	EventStepFailing: drift.Critical, EventStepRecovered: drift.Info, EventClock: drift.Warning,
 	EventMonitor: drift.Warning, EventLabels: drift.Warning, EventLogFull: drift.Warning,
 	EventHarm: drift.Critical, EventPaused: drift.Info, EventUnpaused: drift.Info, EventByHand: drift.Info, EventUndelivered: drift.Critical,
+	EventDeposed: drift.Warning, EventConfig: drift.Info,
 }
 
 // newCourier returns what brings the events to Config.Alerts. Each sender has a
@@ -41,12 +42,16 @@ func newCourier(l *Loop) (*alert.Courier, error) {
 
 // Deliver sends what Config.Alerts have not been sent yet, and returns when each
 // has taken it, failed, or had its time. Run calls it; a service that steps the
-// loop by itself calls it beside its steps. Errors: the stores'; a sender's own
+// loop by itself calls it beside its steps. The process that leads delivers; in
+// another one it does nothing. Errors: the stores'; a sender's own
 // are in Status, and it is tried again for 24 hours, after which an event says
 // that it was given up.
 func (l *Loop) Deliver(ctx context.Context, now time.Time) error {
 	if len(l.config.Alerts) == 0 {
 		return nil
+	}
+	if leads, err := l.leads.takeUnlessFresh(ctx); err != nil || !leads {
+		return err
 	}
 	err := l.courier.Deliver(ctx, now)
 	senders, note := l.courier.Status(ctx, now)

@@ -108,7 +108,7 @@ func churnRegistry(ctx context.Context) *registry.Client {
 			log.Fatal(err)
 		}
 	}
-	if err := models.Promote(ctx, "churn", 1, 0, registry.Change{Reason: "the first"}); err != nil {
+	if _, err := models.Promote(ctx, "churn", 1, 0, registry.Change{Reason: "the first"}); err != nil {
 		log.Fatal(err)
 	}
 	return models

@@ -6,14 +6,15 @@ import (
 	"io"
 
 	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/tracking/artifact"
 )
 
 // LogArtifact stores a file under the path of the run; the last one of a path
 // counts. When it returns, the file is durable.
 //
 // Errors: Invalid for a path that is not relative, slash-separated and clean;
-// Unsupported when Options.Artifacts is nil; Conflict after the run's end;
-// Unavailable, such as a full disk.
+// Unsupported when Options.Artifacts is nil; Conflict when Finish or Fail was
+// called before it returns; Closed; Unavailable, such as a full disk.
 func (r *Run) LogArtifact(ctx context.Context, path string, content io.Reader) error {
 	if r == nil {
 		return nil
@@ -31,17 +32,32 @@ func (r *Run) logArtifact(ctx context.Context, path string, content io.Reader) e
 	if content == nil {
 		return fault.Errorf(ErrInvalid, "the reader is nil")
 	}
-	r.mu.Lock()
-	ending := r.ending
-	r.mu.Unlock()
-	if ending {
-		return fault.Errorf(ErrConflict, "the run has ended")
+	if err := r.takesFiles(); err != nil {
+		return err
 	}
-	digest, size, err := r.client.artifacts.Put(ctx, content)
+	digest, size, err := r.client.artifacts.Put(ctx, content, nil)
 	if err != nil {
 		return err
 	}
-	return r.client.store.Log(ctx, r.info.ID, Batch{Artifacts: []Artifact{{Path: path, Digest: digest, Size: size}}})
+	return r.alone(ctx, func(ctx context.Context) error { // so that no end comes between
+		if err := r.takesFiles(); err != nil {
+			return err
+		}
+		return r.client.store.Log(ctx, r.info.ID, Batch{Artifacts: []Artifact{{Path: path, Digest: digest, Size: size}}})
+	})
+}
+
+func (r *Run) takesFiles() error {
+	r.mu.Lock()
+	ending := r.ending
+	r.mu.Unlock()
+	if err := r.client.checkOpen(); err != nil {
+		return err
+	}
+	if ending {
+		return fault.Errorf(ErrConflict, "the run has ended")
+	}
+	return nil
 }
 
 // Artifact opens a file of the run; see Client.Artifact.
@@ -67,6 +83,9 @@ func (c *Client) artifact(ctx context.Context, runID, path string) (io.ReadClose
 	if err := c.checkOpen(); err != nil {
 		return nil, err
 	}
+	if err := CheckText(runID, path); err != nil {
+		return nil, err
+	}
 	run, err := c.store.Run(ctx, runID)
 	if err != nil {
 		return nil, err
@@ -80,9 +99,9 @@ func (c *Client) artifact(ctx context.Context, runID, path string) (io.ReadClose
 }
 
 // noArtifacts stands in when a client has no artifact store.
-type noArtifacts struct{}
+type noArtifacts struct{ artifact.UnimplementedStore }
 
-func (noArtifacts) Put(context.Context, io.Reader) (string, int64, error) {
+func (noArtifacts) Put(context.Context, io.Reader, *artifact.PutOptions) (string, int64, error) {
 	return "", 0, errNoArtifacts()
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/drift/alert"
+	"github.com/mlloop/mlloop/internal/atomicfile"
 	"github.com/mlloop/mlloop/internal/crashtest"
 	"github.com/mlloop/mlloop/internal/fault"
 )
@@ -50,11 +52,10 @@ func (c folderCursors) Save(_ context.Context, sender string, cur alert.Cursor) 
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(c.folder, sender+".json")
-	if err := os.WriteFile(path+".new", b, 0o600); err != nil {
+	return atomicfile.WriteFile(atomicfile.OS(), filepath.Join(c.folder, sender+".json"), func(w io.Writer) error {
+		_, err := w.Write(b)
 		return err
-	}
-	return os.Rename(path+".new", path)
+	})
 }
 
 // deliverInChild delivers to a file. Its argument is the folder and the number to

@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/mlloop/mlloop/drift"
+	"github.com/mlloop/mlloop/internal/atomicfile"
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/retrain"
 )
@@ -24,7 +26,10 @@ func checkState(o options) error {
 	}
 	have, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return errors.Join(os.WriteFile(path+".new", want, 0o644), os.Rename(path+".new", path))
+		return atomicfile.WriteFile(atomicfile.OS(), path, func(w io.Writer) error {
+			_, err := w.Write(want)
+			return err
+		})
 	}
 	if err != nil {
 		return err

@@ -2,11 +2,11 @@ package artifact
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"hash"
 	"io"
+	"iter"
+	"time"
 
+	"github.com/mlloop/mlloop/internal/blob"
 	"github.com/mlloop/mlloop/internal/fault"
 )
 
@@ -15,81 +15,70 @@ var (
 	ErrNotFound    = fault.NotFound
 	ErrInvalid     = fault.Invalid
 	ErrUnavailable = fault.Unavailable
+	ErrUnsupported = fault.Unsupported
 	ErrCorrupt     = fault.Corrupt
 )
 
-// Store keeps immutable blobs by digest. Implementations are safe for
-// concurrent use, by several processes too.
+// Store keeps immutable blobs by digest: 64 lower-case hex digits, the SHA-256
+// of the bytes. Implementations are safe for concurrent use, by several
+// processes too, and embed UnimplementedStore.
+//
+// A digest that is malformed is Invalid everywhere. A context that is done ends
+// every call, and the reading of what Get and GetRange opened may end with it.
 type Store interface {
-	// Put stores what r yields and returns its digest, 64 lower-case hex digits,
-	// and its size in bytes. When Put returns, the blob is durable; when it fails,
-	// nothing partial is visible. Errors: Unavailable (disk full, no right to
-	// write); r's own.
-	Put(ctx context.Context, r io.Reader) (digest string, size int64, err error)
+	// Put stores what r yields and returns its digest and its size in bytes. When
+	// Put returns, the blob is durable; when it fails, nothing partial is visible.
+	// The ModTime of a blob that was there becomes now. Errors: Corrupt when the
+	// digest is not the one that opts expect, and nothing is stored; Unavailable
+	// (disk full, no right to write); r's own.
+	Put(ctx context.Context, r io.Reader, opts *PutOptions) (digest string, size int64, err error)
+
 	// Get opens the blob. Reading it to the end reports Corrupt when the bytes do
-	// not have the digest. Errors: NotFound; Invalid for a malformed digest.
+	// not have the digest. A blob that is deleted while it is read is read to its
+	// end all the same, within the time that the store names. Errors: NotFound.
 	Get(ctx context.Context, digest string) (io.ReadCloser, error)
+
+	// GetRange opens length bytes of the blob from offset, or as many as there
+	// are; a length of -1 means all that follow. Only these bytes are read, so they
+	// are not compared with the digest. Errors: NotFound; Invalid for an offset that
+	// is negative or beyond the blob's end, or for another negative length.
+	GetRange(ctx context.Context, digest string, offset, length int64) (io.ReadCloser, error)
+
+	// Stat describes the blob, whose bytes it does not read. Errors: NotFound.
+	Stat(ctx context.Context, digest string) (Info, error)
+
+	// List yields all blobs by digest. One that is put or deleted meanwhile may be
+	// among them or not. It ends with the first error.
+	List(ctx context.Context) iter.Seq2[Info, error]
+
+	// Delete removes the blob. One that is not there is no error.
+	Delete(ctx context.Context, digest string) error
+
+	// Expire removes the blob if its ModTime is before the time, and reports
+	// whether it did. It is for collecting garbage: what a Put that began after
+	// that time stored is never removed, whoever runs first.
+	Expire(ctx context.Context, digest string, before time.Time) (removed bool, err error)
+
+	mustEmbedUnimplementedStore()
 }
 
-// checkDigest keeps anything but a digest from becoming a path.
-func checkDigest(digest string) error {
-	for _, c := range []byte(digest) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return fault.Errorf(ErrInvalid, "digest %.70q: want lower-case hex digits", digest)
-		}
+// PutOptions say more about a blob that is put. The zero value of each field is
+// its default.
+type PutOptions struct {
+	Digest string // what the bytes must have; "": any
+}
+
+// check returns the expected digest, or "".
+func (o *PutOptions) check() (string, error) {
+	if o == nil || o.Digest == "" {
+		return "", nil
 	}
-	if len(digest) != 2*sha256.Size {
-		return fault.Errorf(ErrInvalid, "digest %.70q: want %d hex digits, not %d", digest, 2*sha256.Size, len(digest))
-	}
-	return nil
+	return o.Digest, blob.CheckDigest(o.Digest)
 }
 
-// copyBlob copies r to w and returns the digest and size of what it copied. It
-// stops when ctx is done. An error of r comes back as it is, one of w through
-// writeFault.
-func copyBlob(ctx context.Context, w io.Writer, r io.Reader, writeFault func(error) error) (string, int64, error) {
-	sum := sha256.New()
-	var size int64
-	buf := make([]byte, 64<<10)
-	for {
-		if err := ctx.Err(); err != nil {
-			return "", 0, err
-		}
-		n, err := r.Read(buf)
-		if _, werr := w.Write(buf[:n]); werr != nil {
-			return "", 0, writeFault(werr)
-		}
-		sum.Write(buf[:n])
-		size += int64(n)
-		if err == io.EOF {
-			return hex.EncodeToString(sum.Sum(nil)), size, nil
-		}
-		if err != nil {
-			return "", 0, err
-		}
-	}
-}
-
-// verified reads a blob and compares its digest at the end. Like any Reader it
-// is for one goroutine at a time.
-type verified struct {
-	io.Closer
-	r    io.Reader
-	sum  hash.Hash
-	want string
-}
-
-func verify(rc io.ReadCloser, digest string) io.ReadCloser {
-	return &verified{Closer: rc, r: rc, sum: sha256.New(), want: digest}
-}
-
-func (v *verified) Read(p []byte) (int, error) {
-	n, err := v.r.Read(p)
-	v.sum.Write(p[:n])
-	if err == io.EOF {
-		if got := hex.EncodeToString(v.sum.Sum(nil)); got != v.want {
-			return n, fault.Errorf(ErrCorrupt, "blob %s is damaged: its bytes have digest %s: restore it from a backup, or put the file again", v.want, got)
-		}
-	}
-	return n, err
+// Info describes a blob.
+type Info struct {
+	Digest  string
+	Size    int64     // bytes
+	ModTime time.Time // of the last Put of these bytes, UTC, to the millisecond
 }

@@ -24,8 +24,11 @@ func TestMain(m *testing.M) { crashtest.Main(m, child) }
 // child runs in this test binary run again.
 func child(ctx context.Context, arg string) error {
 	task, folder, _ := strings.Cut(arg, " ")
-	if task == "full" {
+	switch task {
+	case "full":
 		return putWithAFullDisk(ctx, folder)
+	case "once":
+		return putOnce(ctx, folder)
 	}
 	return putEndlessly(ctx, folder)
 }
@@ -38,9 +41,16 @@ func putWithAFullDisk(ctx context.Context, folder string) error {
 		fmt.Println("setrlimit:", err)
 		return nil
 	}
-	_, _, err := artifact.Dir(folder).Put(ctx, io.LimitReader(zeros{}, 1<<20))
+	_, _, err := artifact.Dir(folder).Put(ctx, io.LimitReader(zeros{}, 1<<20), nil)
 	fmt.Println(err)
 	return nil
+}
+
+// putOnce puts one blob and prints its digest, when it is durable.
+func putOnce(ctx context.Context, folder string) error {
+	digest, _, err := artifact.Dir(folder).Put(ctx, strings.NewReader("the weights"), nil)
+	fmt.Println(digest)
+	return err
 }
 
 type zeros struct{}
@@ -67,7 +77,7 @@ func putEndlessly(ctx context.Context, folder string) error {
 	s := artifact.Dir(folder)
 	for i := 0; ; i++ {
 		content := bytes.Repeat([]byte{byte(i), byte(i >> 8)}, 50_000)
-		digest, _, err := s.Put(ctx, bytes.NewReader(content))
+		digest, _, err := s.Put(ctx, bytes.NewReader(content), nil)
 		if err != nil {
 			return err
 		}

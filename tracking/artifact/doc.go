@@ -3,7 +3,7 @@
 // out when it is read.
 //
 //	files := artifact.Dir("artifacts")
-//	digest, size, err := files.Put(ctx, strings.NewReader("hello"))
+//	digest, size, err := files.Put(ctx, strings.NewReader("hello"), nil)
 //	content, err := files.Get(ctx, digest)
 //
 // [Dir] keeps blobs in a folder, [Memory] in memory. Package artifacttest

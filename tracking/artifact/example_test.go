@@ -19,7 +19,7 @@ func Example() {
 	defer os.RemoveAll(folder)
 
 	files := artifact.Dir(folder)
-	digest, size, err := files.Put(ctx, strings.NewReader("hello"))
+	digest, size, err := files.Put(ctx, strings.NewReader("hello"), nil)
 	fmt.Println(digest[:8], size, err)
 
 	content, err := files.Get(ctx, digest)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -34,6 +35,15 @@ func Run(t *testing.T, newStore func(t *testing.T) artifact.Store) {
 		{"NotFound", "an unknown digest is NotFound", notFound},
 		{"BadDigest", "what is no digest is Invalid and never becomes a path", badDigest},
 		{"PartialRead", "a blob may be closed before its end", partialRead},
+		{"Expected", "bytes that are not those expected are Corrupt, and nothing is stored", expected},
+		{"Range", "a part comes alone, clipped at the blob's end", ranges},
+		{"Stat", "size and time are known without the bytes", stat},
+		{"List", "all blobs come by digest, and the caller may stop", list},
+		{"Delete", "what is deleted is gone, may be deleted again, and may come again", deletion},
+		{"DeleteWhileRead", "what is deleted while it is read is read to its end", deleteWhileRead},
+		{"Expire", "only what was not put since goes", expire},
+		{"ExpireRace", "a blob that is put while it expires is there when Put has returned", expireRace},
+		{"Random", "any sequence of operations ends as it does in memory", random},
 		{"Concurrent", "many may put and get the same and other blobs at once", concurrent},
 	}
 	for _, c := range cases {
@@ -70,7 +80,7 @@ func pattern(n int, seed byte) []byte {
 func roundTrip(t *testing.T, s artifact.Store) {
 	for _, n := range []int{0, 1, 31, 4096, 65535, 65536, 65537, 1 << 20} {
 		want := pattern(n, 1)
-		digest, size, err := s.Put(t.Context(), bytes.NewReader(want))
+		digest, size, err := s.Put(t.Context(), bytes.NewReader(want), nil)
 		require.NoError(t, err)
 		require.Equal(t, digestOf(want), digest)
 		require.EqualValues(t, n, size)
@@ -81,7 +91,7 @@ func roundTrip(t *testing.T, s artifact.Store) {
 }
 
 func knownDigest(t *testing.T, s artifact.Store) {
-	digest, size, err := s.Put(t.Context(), strings.NewReader("abc"))
+	digest, size, err := s.Put(t.Context(), strings.NewReader("abc"), nil)
 	require.NoError(t, err)
 	require.EqualValues(t, 3, size)
 	require.Equal(t, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", digest)
@@ -89,7 +99,7 @@ func knownDigest(t *testing.T, s artifact.Store) {
 
 func again(t *testing.T, s artifact.Store) {
 	for range 3 {
-		digest, _, err := s.Put(t.Context(), strings.NewReader("same"))
+		digest, _, err := s.Put(t.Context(), strings.NewReader("same"), nil)
 		require.NoError(t, err)
 		require.Equal(t, digestOf([]byte("same")), digest)
 	}
@@ -101,7 +111,7 @@ func again(t *testing.T, s artifact.Store) {
 func oddReaders(t *testing.T, s artifact.Store) {
 	want := pattern(5000, 2)
 	for _, wrap := range []func(io.Reader) io.Reader{iotest.OneByteReader, iotest.HalfReader, iotest.DataErrReader} {
-		digest, size, err := s.Put(t.Context(), wrap(bytes.NewReader(want)))
+		digest, size, err := s.Put(t.Context(), wrap(bytes.NewReader(want)), nil)
 		require.NoError(t, err)
 		require.Equal(t, digestOf(want), digest)
 		require.EqualValues(t, len(want), size)
@@ -111,7 +121,7 @@ func oddReaders(t *testing.T, s artifact.Store) {
 func failingReader(t *testing.T, s artifact.Store) {
 	boom := errors.New("boom")
 	part := pattern(100_000, 3)
-	_, _, err := s.Put(t.Context(), io.MultiReader(bytes.NewReader(part), iotest.ErrReader(boom)))
+	_, _, err := s.Put(t.Context(), io.MultiReader(bytes.NewReader(part), iotest.ErrReader(boom)), nil)
 	require.ErrorIs(t, err, boom)
 	_, err = get(s, digestOf(part))
 	require.ErrorIs(t, err, fault.NotFound)
@@ -120,39 +130,65 @@ func failingReader(t *testing.T, s artifact.Store) {
 func cancelled(t *testing.T, s artifact.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err := s.Put(ctx, strings.NewReader("late"))
+	_, _, err := s.Put(ctx, strings.NewReader("late"), nil)
 	require.ErrorIs(t, err, context.Canceled)
 	_, err = get(s, digestOf([]byte("late")))
 	require.ErrorIs(t, err, fault.NotFound)
 
-	digest, _, err := s.Put(t.Context(), strings.NewReader("early"))
+	digest, _, err := s.Put(t.Context(), strings.NewReader("early"), nil)
 	require.NoError(t, err)
 	_, err = s.Get(ctx, digest)
 	require.ErrorIs(t, err, context.Canceled)
+	_, err = s.GetRange(ctx, digest, 0, 1)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = s.Stat(ctx, digest)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = s.Expire(ctx, digest, time.Now().Add(time.Hour))
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, s.Delete(ctx, digest), context.Canceled)
+	for _, err := range s.List(ctx) {
+		require.ErrorIs(t, err, context.Canceled)
+	}
+	require.Equal(t, []string{digest}, digests(t, s), "nothing was removed")
 }
 
 func notFound(t *testing.T, s artifact.Store) {
 	_, err := s.Get(t.Context(), digestOf([]byte("never put")))
 	require.ErrorIs(t, err, fault.NotFound)
-	_, _, err = s.Put(t.Context(), strings.NewReader("something"))
+	_, _, err = s.Put(t.Context(), strings.NewReader("something"), nil)
 	require.NoError(t, err)
 	_, err = s.Get(t.Context(), digestOf([]byte("never put")))
+	require.ErrorIs(t, err, fault.NotFound)
+	_, err = s.GetRange(t.Context(), digestOf([]byte("never put")), 0, -1)
+	require.ErrorIs(t, err, fault.NotFound)
+	_, err = s.Stat(t.Context(), digestOf([]byte("never put")))
 	require.ErrorIs(t, err, fault.NotFound)
 }
 
 func badDigest(t *testing.T, s artifact.Store) {
-	good, _, err := s.Put(t.Context(), strings.NewReader("x"))
+	good, _, err := s.Put(t.Context(), strings.NewReader("x"), nil)
 	require.NoError(t, err)
 	bad := []string{"", "..", "../../etc/passwd", good[:63], good + "0", strings.ToUpper(good), "g" + good[1:],
 		good[:62] + "/a", strings.Repeat("../", 21) + "x", strings.Repeat("\x00", 64), "sha256:" + good}
 	for _, digest := range bad {
 		_, err := s.Get(t.Context(), digest)
 		require.ErrorIs(t, err, fault.Invalid, "%q", digest)
+		_, err = s.GetRange(t.Context(), digest, 0, -1)
+		require.ErrorIs(t, err, fault.Invalid, "%q", digest)
+		_, err = s.Stat(t.Context(), digest)
+		require.ErrorIs(t, err, fault.Invalid, "%q", digest)
+		require.ErrorIs(t, s.Delete(t.Context(), digest), fault.Invalid, "%q", digest)
+		_, err = s.Expire(t.Context(), digest, time.Now())
+		require.ErrorIs(t, err, fault.Invalid, "%q", digest)
+		if digest != "" { // which expects nothing
+			_, _, err = s.Put(t.Context(), strings.NewReader("x"), &artifact.PutOptions{Digest: digest})
+			require.ErrorIs(t, err, fault.Invalid, "%q", digest)
+		}
 	}
 }
 
 func partialRead(t *testing.T, s artifact.Store) {
-	digest, _, err := s.Put(t.Context(), bytes.NewReader(pattern(1000, 4)))
+	digest, _, err := s.Put(t.Context(), bytes.NewReader(pattern(1000, 4)), nil)
 	require.NoError(t, err)
 	rc, err := s.Get(t.Context(), digest)
 	require.NoError(t, err)
@@ -168,7 +204,7 @@ func concurrent(t *testing.T, s artifact.Store) {
 		wg.Go(func() {
 			for j := range byte(5) {
 				b := pattern(3000, j)
-				if _, _, err := s.Put(context.Background(), bytes.NewReader(b)); err != nil {
+				if _, _, err := s.Put(context.Background(), bytes.NewReader(b), nil); err != nil {
 					errs[i] = err
 					return
 				}
