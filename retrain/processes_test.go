@@ -105,10 +105,12 @@ func (f *fleet) kill(p *process) {
 	p.fuse.mu.Unlock()
 	p.engine.Restart()
 	p.fuse.thaw()
-	<-p.ran
-	gone, cancel := context.WithCancel(context.Background())
-	cancel()
-	_ = p.Close(gone)
+	go func() { // what hangs in it ends by and by
+		<-p.ran
+		gone, cancel := context.WithCancel(context.Background())
+		cancel()
+		_ = p.Close(gone)
+	}()
 }
 
 // close ends all that live.
