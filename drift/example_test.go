@@ -54,7 +54,7 @@ func ExampleMonitor_MarshalBinary() {
 	monitor, _ := drift.New(config, nil)
 	state, _ := monitor.MarshalBinary()
 	now := time.Now()
-	_ = store.Save(ctx, drift.Checkpoint{Model: "churn", Version: 3, At: now, State: state}, monitor.Check(now))
+	_ = store.Save(ctx, drift.Checkpoint{Model: "churn", Version: 3, Rev: 1, At: now, State: state}, monitor.Check(now))
 
 	// In the next process:
 	checkpoint, _ := store.Checkpoint(ctx, "churn")

@@ -240,5 +240,5 @@ func TestNothingResolvesBeforeItFired(t *testing.T) {
 	changed = m.Check(time.Unix(10, 0))
 	require.Len(t, changed, 1)
 	require.False(t, changed[0].Firing())
-	require.NoError(t, drift.CheckSave(drift.Checkpoint{Model: "m"}, changed))
+	require.NoError(t, drift.CheckSave(drift.Checkpoint{Model: "m", Rev: 1}, changed))
 }

@@ -13,6 +13,12 @@ func CheckSave(c Checkpoint, changed []Alert) error {
 	if c.Model == "" {
 		problems.Addf("the checkpoint names no model")
 	}
+	if c.Rev < 1 {
+		problems.Addf("the checkpoint has Rev %d: want the stored one's and 1, or 1 for the first", c.Rev)
+	}
+	if c.Token < 0 {
+		problems.Addf("the checkpoint has Token %d: want no negative number", c.Token)
+	}
 	seen := map[string]bool{}
 	for i, a := range changed {
 		if a.ID == "" {
@@ -42,4 +48,17 @@ func CheckSave(c Checkpoint, changed []Alert) error {
 		}
 	}
 	return problems.Err()
+}
+
+// CheckAfter reports a Conflict error when c cannot be stored over the stored
+// checkpoint, the zero value when there is none: its Rev is not the next one, or
+// a writer with a larger Token has written since.
+func (c Checkpoint) CheckAfter(stored Checkpoint) error {
+	switch {
+	case stored.Token > c.Token:
+		return fault.Errorf(fault.Conflict, "a writer with token %d has taken over from the one with token %d: leave the model to it", stored.Token, c.Token)
+	case stored.Rev != c.Rev-1:
+		return fault.Errorf(fault.Conflict, "the stored checkpoint has revision %d, not %d: read it again", stored.Rev, c.Rev-1)
+	}
+	return nil
 }

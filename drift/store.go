@@ -73,25 +73,35 @@ type Alert struct {
 type Checkpoint struct {
 	Model         string
 	Version       int64
+	Rev           int64 // 1, 2, 3 …: rises by one with each Save
+	Token         int64 // fencing token of the writer, which never falls; 0: it has none
 	PredictionSeq int64
 	LabelSeq      int64
 	At            time.Time // of the last check
 	State         []byte    // Monitor.MarshalBinary
 }
 
+// DefaultLimit is how many alerts a query without a Limit returns at most, and
+// how many it may name by ID.
+const DefaultLimit = 1000
+
 // AlertQuery selects alerts of a model. To follow them, ask for those After the
-// last Seq that was read.
+// last Seq that was read; AllAlerts does that until there are no more.
 type AlertQuery struct {
 	Model      string
+	IDs        []string // only these; none: any
 	FiringOnly bool
 	After      int64 // only those whose last change has a Seq above it
-	Limit      int   // 0: all
+	Limit      int   // 0: DefaultLimit
 }
 
 // Check reports an Invalid error for a query that no store answers.
 func (q AlertQuery) Check() error {
 	if q.After < 0 || q.Limit < 0 {
 		return fault.Errorf(fault.Invalid, "alerts after %d, at most %d: want no negative numbers", q.After, q.Limit)
+	}
+	if len(q.IDs) > DefaultLimit {
+		return fault.Errorf(fault.Invalid, "alerts by %d ids: ask for at most %d at once", len(q.IDs), DefaultLimit)
 	}
 	return nil
 }
@@ -100,15 +110,19 @@ func (q AlertQuery) Check() error {
 // Embed UnimplementedStore, so that a method can be added without breaking you.
 type Store interface {
 	// Save stores the model's checkpoint, replacing the one before, together with
-	// the alerts that changed since (upsert by ID): all or nothing. An alert that
-	// differs from what is stored gets the model's next Seq, in the order of
-	// changed; the same again changes nothing. Times are kept in UTC milliseconds.
-	// Errors: Invalid (CheckSave), Conflict when another model has an alert of the ID.
+	// the alerts that changed since (upsert by ID): all or nothing. It is a
+	// compare-and-set: the stored Rev has to be c.Rev-1 (with c.Rev 1: none is
+	// stored), and the stored Token at most c.Token, so that of two writers one
+	// wins, and one that was replaced loses. An alert that differs from what is
+	// stored gets the model's next Seq, in the order of changed; the same again
+	// changes nothing. Times are kept in UTC milliseconds.
+	// Errors: Invalid (CheckSave); Conflict when another was faster (see
+	// Checkpoint.CheckAfter), or another model has an alert of the ID.
 	Save(ctx context.Context, c Checkpoint, changed []Alert) error
 	// Checkpoint returns the model's checkpoint. Errors: NotFound.
 	Checkpoint(ctx context.Context, model string) (Checkpoint, error)
-	// Alerts returns alerts of a model in the order of Seq, their last change. A
-	// model without any gives none. Errors: Invalid for a negative After or Limit.
+	// Alerts returns a page of a model's alerts in the order of Seq, their last
+	// change. A model without any gives none. Errors: Invalid (AlertQuery.Check).
 	Alerts(ctx context.Context, q AlertQuery) ([]Alert, error)
 	// Close releases what the store opened itself. Errors after it: Closed.
 	Close() error

@@ -70,11 +70,19 @@ func checkLine(problems *fault.Problems, what, s string) {
 	}
 }
 
-func (ch Change) check(problems *fault.Problems) {
-	checkLine(problems, "actor", ch.Actor)
-	if !utf8.ValidString(ch.Reason) || utf8.RuneCountInString(ch.Reason) > maxReason {
-		problems.Addf("reason %.100q: want at most %d characters of UTF-8", ch.Reason, maxReason)
+// checkText is for what people write: lines and tabs, no other control
+// characters. U+0000 would be cut off or refused by databases.
+func checkText(problems *fault.Problems, what, s string) {
+	control := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r' }
+	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > maxReason || strings.ContainsFunc(s, control) {
+		problems.Addf("%s %.100q: want at most %d characters of UTF-8 without control characters", what, s, maxReason)
 	}
+}
+
+// check takes what people say about a change. The actor may be the Client's.
+func (e Event) check(problems *fault.Problems) {
+	checkLine(problems, "actor", e.Actor)
+	checkText(problems, "reason", e.Reason)
 }
 
 func (r Registration) check(problems *fault.Problems) {
@@ -84,7 +92,6 @@ func (r Registration) check(problems *fault.Problems) {
 	checkLine(problems, "lineage: code", r.Lineage.Code)
 	checkNumber(problems, "lineage: parent", r.Lineage.Parent, 0)
 	r.Lineage.checkRange(problems)
-	Change{Actor: r.Actor, Reason: r.Reason}.check(problems)
 }
 
 // checkRange takes a range of time with both ends, or none.

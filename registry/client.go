@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/internal/id"
 	"github.com/mlloop/mlloop/registry/bundle"
 	"github.com/mlloop/mlloop/tracking/artifact"
 )
 
 // Options are a Client's settings. The zero value of each is its default.
 type Options struct {
-	Actor  string           // who acts when a change names nobody; "": "unknown"
+	Actor  string           // who acts when a change names nobody; "": "unknown"; checked with each change
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: silent
 	// Cache keeps the bundles' files on this machine, so that Load and Get fetch and
@@ -33,6 +34,7 @@ type Client struct {
 	actor     string
 	now       func() time.Time
 	log       *slog.Logger
+	vouched   vouched
 }
 
 // New returns a Client over a store and the files of the bundles. It does no
@@ -72,46 +74,53 @@ func (c *Client) Register(ctx context.Context, model string, b *bundle.Bundle, r
 	if r == nil {
 		r = &Registration{}
 	}
-	v, err := c.register(ctx, model, b, *r)
+	v, created, err := c.register(ctx, model, b, *r)
 	if err != nil {
 		return Version{}, fmt.Errorf("registry: register a version of %q: %w", model, err)
 	}
-	c.log.InfoContext(ctx, "registry: version registered", "version", VersionRef(model, v.Number), "digest", v.Digest)
+	if created {
+		c.log.InfoContext(ctx, "registry: version registered", "version", VersionRef(model, v.Number), "digest", v.Digest)
+	}
 	return v, nil
 }
 
-func (c *Client) register(ctx context.Context, model string, b *bundle.Bundle, r Registration) (Version, error) {
+func (c *Client) register(ctx context.Context, model string, b *bundle.Bundle, r Registration) (v Version, created bool, err error) {
 	var problems fault.Problems
 	checkModel(&problems, model)
 	r.check(&problems)
+	e := c.event(model, VersionCreated, Change{Actor: r.Actor, Reason: r.Reason})
+	e.check(&problems)
 	if b == nil {
 		problems.Addf("the bundle is nil")
 	}
 	if err := problems.Err(); err != nil {
-		return Version{}, err
+		return Version{}, false, err
 	}
 	if r.Lineage.Parent != 0 {
 		if _, err := c.store.Version(ctx, model, r.Lineage.Parent); err != nil {
-			return Version{}, fmt.Errorf("lineage: parent: %w", err)
+			return Version{}, false, fmt.Errorf("lineage: parent: %w", err)
 		}
 	}
 	// Bytes first: a version is never without its files.
 	if err := c.putFiles(ctx, b); err != nil {
-		return Version{}, err
+		return Version{}, false, err
 	}
-	change := Change{Actor: r.Actor, Reason: r.Reason}
-	e := c.event(model, VersionCreated, change)
-	e.To = string(Candidate)
-	v := Version{Model: model, Digest: b.Digest(), Key: r.Key, State: Candidate, Lineage: r.Lineage.stored(), CreatedAt: e.Time}
-	stored, err := c.store.CreateVersion(ctx, v, e)
+	e.To, e.Digest = string(Candidate), b.Digest()
+	v = Version{Model: model, Digest: e.Digest, Key: r.Key, State: Candidate, Lineage: r.Lineage.stored(), CreatedAt: e.Time}
+	stored, created, err := c.store.CreateVersion(ctx, v, e)
 	if !errors.Is(err, ErrNotFound) {
-		return stored, err
+		return stored, created, err
 	}
-	err = c.store.CreateModel(ctx, Model{Name: model, CreatedAt: v.CreatedAt}, c.event(model, ModelCreated, change))
-	if err != nil && !errors.Is(err, ErrAlreadyExists) { // another process may be quicker
-		return Version{}, err
+	if err := c.createModel(ctx, e); err != nil && !errors.Is(err, ErrAlreadyExists) { // another process may be quicker
+		return Version{}, false, err
 	}
 	return c.store.CreateVersion(ctx, v, e)
+}
+
+// createModel makes the model that the event e is about.
+func (c *Client) createModel(ctx context.Context, e Event) error {
+	m := Model{ID: id.New(), Name: e.Model, CreatedAt: e.Time}
+	return c.store.CreateModel(ctx, m, Event{Model: e.Model, Kind: ModelCreated, To: e.Model, Actor: e.Actor, Reason: e.Reason, Time: e.Time})
 }
 
 // Put stores the bundle's files without making a version of it, and returns

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -41,7 +42,7 @@ func TestRegisterAndLoad(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, registry.Version{
 		Model: "churn", Number: 2, Digest: b.Digest(), Key: "k", State: registry.Candidate, Lineage: lineage,
-		CreatedAt: time.Date(2026, 3, 1, 11, 0, 0, 1_000_000, time.UTC),
+		CreatedAt: time.Date(2026, 3, 1, 11, 0, 0, 1_000_000, time.UTC), ModelID: first.ModelID, Seq: 3,
 	}, v)
 
 	for _, ref := range []string{"churn/2", "churn/latest", "churn@latest", "models:/churn/2", "models:/churn@latest"} {
@@ -54,7 +55,7 @@ func TestRegisterAndLoad(t *testing.T) {
 	require.ErrorIs(t, err, registry.ErrNotFound)
 	require.EqualError(t, err, "registry: load churn@champion: alias churn@champion: not found")
 
-	events, err := models.Events(t.Context(), "churn", 2, 0)
+	events, err := all(models.Events(t.Context(), "churn", 2))
 	require.NoError(t, err)
 	require.Equal(t, "bob", events[0].Actor)
 	require.Equal(t, "weekly", events[0].Reason)
@@ -80,20 +81,20 @@ func TestPromoteAgainIsANoOp(t *testing.T) {
 	models := registrytest.New(t)
 	register(t, models, "m", "1")
 	register(t, models, "m", "2")
-	require.NoError(t, models.Promote(t.Context(), "m", 1, 0, registry.Change{}))
+	require.NoError(t, errOf(models.Promote(t.Context(), "m", 1, 0, registry.Change{})))
 	for range 3 {
-		require.NoError(t, models.Promote(t.Context(), "m", 2, 1, registry.Change{Actor: "bob", Reason: "better"}))
+		require.NoError(t, errOf(models.Promote(t.Context(), "m", 2, 1, registry.Change{Actor: "bob", Reason: "better"})))
 	}
 	registrytest.RequireChampion(t, models, "m", 2)
-	err := models.Promote(t.Context(), "m", 1, 0, registry.Change{})
+	_, err := models.Promote(t.Context(), "m", 1, 0, registry.Change{})
 	require.ErrorIs(t, err, registry.ErrConflict)
 	require.EqualError(t, err, "registry: point m@champion at version 1: it points at version 2, not 0 (0: none): look again")
 	registrytest.RequireEvents(t, models, "m", registry.ModelCreated, registry.VersionCreated, registry.VersionCreated, registry.AliasSet, registry.AliasSet)
 
 	require.ErrorIs(t, models.SetState(t.Context(), "m", 1, registry.Approved, registry.Archived, registry.Change{}), registry.ErrConflict)
-	require.ErrorIs(t, models.DeleteAlias(t.Context(), "m", registry.Champion, 1, registry.Change{}), registry.ErrConflict)
-	require.NoError(t, models.DeleteAlias(t.Context(), "m", registry.Champion, 2, registry.Change{}))
-	require.NoError(t, models.DeleteAlias(t.Context(), "m", registry.Champion, 2, registry.Change{}))
+	require.ErrorIs(t, errOf(models.DeleteAlias(t.Context(), "m", registry.Champion, 1, registry.Change{})), registry.ErrConflict)
+	require.NoError(t, errOf(models.DeleteAlias(t.Context(), "m", registry.Champion, 2, registry.Change{})))
+	require.NoError(t, errOf(models.DeleteAlias(t.Context(), "m", registry.Champion, 2, registry.Change{})))
 	registrytest.RequireChampion(t, models, "m", 0)
 	registrytest.RequireConsistent(t, models, "m")
 }
@@ -108,14 +109,14 @@ func TestChampionAt(t *testing.T) {
 	}
 	promote := func(on int, version, from int64) {
 		today = on
-		require.NoError(t, models.Promote(t.Context(), "m", version, from, registry.Change{}))
+		require.NoError(t, errOf(models.Promote(t.Context(), "m", version, from, registry.Change{})))
 	}
 	promote(2, 1, 0)
-	require.NoError(t, models.SetAlias(t.Context(), "m", "other", 0, 3, registry.Change{}))
+	require.NoError(t, errOf(models.SetAlias(t.Context(), "m", "other", 0, 3, registry.Change{})))
 	promote(4, 2, 1)
 	promote(6, 1, 2) // rolled back
 	today = 8
-	require.NoError(t, models.DeleteAlias(t.Context(), "m", registry.Champion, 1, registry.Change{}))
+	require.NoError(t, errOf(models.DeleteAlias(t.Context(), "m", registry.Champion, 1, registry.Change{})))
 
 	for on, want := range map[int]int64{1: 0, 2: 1, 3: 1, 4: 2, 5: 2, 6: 1, 7: 1, 8: 0, 99: 0} {
 		v, err := models.ChampionAt(t.Context(), "m", day(on))
@@ -138,17 +139,21 @@ func TestQueries(t *testing.T) {
 		register(t, models, model, "1")
 		register(t, models, model, "2")
 	}
-	require.NoError(t, models.SetAlias(t.Context(), "a", "x", 0, 1, registry.Change{}))
-	all, err := models.Models(t.Context())
+	require.NoError(t, errOf(models.SetAlias(t.Context(), "a", "x", 0, 1, registry.Change{})))
+	named, err := all(models.Models(t.Context()))
 	require.NoError(t, err)
-	require.Equal(t, []string{"a", "b"}, []string{all[0].Name, all[1].Name})
-	versions, err := models.Versions(t.Context(), "a")
+	require.Equal(t, []string{"a", "b"}, []string{named[0].Name, named[1].Name})
+	a, err := models.Model(t.Context(), "a")
+	require.NoError(t, err)
+	require.Equal(t, named[0], a)
+	require.Len(t, a.ID, 32)
+	versions, err := all(models.Versions(t.Context(), "a"))
 	require.NoError(t, err)
 	require.EqualValues(t, 2, versions[0].Number)
 	v, err := models.Version(t.Context(), "a", 1)
 	require.NoError(t, err)
 	require.Equal(t, versions[1], v)
-	aliases, err := models.Aliases(t.Context(), "a")
+	aliases, err := all(models.Aliases(t.Context(), "a"))
 	require.NoError(t, err)
 	x, err := models.Alias(t.Context(), "a", "x")
 	require.NoError(t, err)
@@ -166,7 +171,7 @@ func TestPutAndGet(t *testing.T) {
 	got, err := models.Get(t.Context(), digest)
 	require.NoError(t, err)
 	require.Equal(t, b, got)
-	none, err := models.Models(t.Context())
+	none, err := all(models.Models(t.Context()))
 	require.NoError(t, err)
 	require.Empty(t, none, "no version was made")
 
@@ -255,9 +260,9 @@ func TestRegisterOnAFullDiskMakesNoVersion(t *testing.T) {
 	_, err := models.Register(t.Context(), "m", registrytest.Bundle(t, "1"), nil)
 	require.ErrorIs(t, err, registry.ErrUnavailable)
 	require.EqualError(t, err, `registry: register a version of "m": MLmodel: the disk is full: free some space and try again`)
-	all, err := store.Models(t.Context())
+	none, err := store.Models(t.Context(), "", 0)
 	require.NoError(t, err)
-	require.Empty(t, all)
+	require.Empty(t, none)
 }
 
 func TestRegisterChecksItsInput(t *testing.T) {
@@ -308,17 +313,18 @@ func TestChangesCheckTheirInput(t *testing.T) {
 	ctx := t.Context()
 	bad := registry.Change{Actor: "a\n"}
 	for _, err := range []error{
-		models.SetAlias(ctx, "", "no alias", -1, 0, bad),
-		models.DeleteAlias(ctx, "", "no alias", 0, bad),
+		errOf(models.SetAlias(ctx, "", "no alias", -1, 0, bad)),
+		errOf(models.DeleteAlias(ctx, "", "no alias", 0, bad)),
+		errOf(models.RenameModel(ctx, "m", "a/b", bad)),
 		models.SetState(ctx, "", 0, "new", "", bad),
-		errOf(models.Version(ctx, "", 0)), errOf(models.Versions(ctx, ":")), errOf(models.Alias(ctx, "m", "v1")),
-		errOf(models.Aliases(ctx, "..")), errOf(models.Events(ctx, "m", -1, -1)), errOf(models.ChampionAt(ctx, " m", time.Now())),
-		models.VerifyAudit(ctx, "m\n"),
+		errOf(models.Version(ctx, "", 0)), errOf(all(models.Versions(ctx, ":"))), errOf(models.Alias(ctx, "m", "v1")),
+		errOf(all(models.Aliases(ctx, ".."))), errOf(all(models.Events(ctx, "m", -1))), errOf(models.ChampionAt(ctx, " m", time.Now())),
+		models.VerifyAudit(ctx, "m\n", nil), models.VerifyAudit(ctx, "m", &registry.Head{}), errOf(models.AuditHead(ctx, "")), errOf(models.Model(ctx, "")),
 	} {
 		require.ErrorIs(t, err, registry.ErrInvalid)
 		require.ErrorContains(t, err, "registry: ")
 	}
-	err := models.SetAlias(ctx, "", "no alias", -1, 0, bad)
+	_, err := models.SetAlias(ctx, "", "no alias", -1, 0, bad)
 	for _, want := range []string{"the model's name is empty", `alias "no alias"`, "expected version -1", "version 0", `actor "a\n"`} {
 		require.ErrorContains(t, err, want)
 	}
@@ -326,11 +332,23 @@ func TestChangesCheckTheirInput(t *testing.T) {
 
 func errOf[T any](_ T, err error) error { return err }
 
+// all returns what an iterator yields, and its error.
+func all[T any](rows iter.Seq2[T, error]) ([]T, error) {
+	var found []T
+	for row, err := range rows {
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, row)
+	}
+	return found, nil
+}
+
 func TestModelNamesAndAliases(t *testing.T) {
 	models := registrytest.New(t)
 	for _, name := range []string{"churn", "churn v2", "a.b-c_d", "日本", "a@b", "%", strings.Repeat("é", 256)} {
 		register(t, models, name, "1")
-		require.NoError(t, models.SetAlias(t.Context(), name, "Prod_1-a", 0, 1, registry.Change{}), name)
+		require.NoError(t, errOf(models.SetAlias(t.Context(), name, "Prod_1-a", 0, 1, registry.Change{})), name)
 		v, err := models.Resolve(t.Context(), "models:/"+name+"@Prod_1-a")
 		require.NoError(t, err, name)
 		require.Equal(t, name, v.Model)
@@ -340,17 +358,17 @@ func TestModelNamesAndAliases(t *testing.T) {
 		require.ErrorIs(t, err, registry.ErrInvalid, "%q", name)
 	}
 	for _, alias := range []string{"", "latest", "LATEST", "v1", "V22", "a b", "a@b", "a/b", "é", strings.Repeat("a", 256)} {
-		require.ErrorIs(t, models.SetAlias(t.Context(), "churn", alias, 0, 1, registry.Change{}), registry.ErrInvalid, "%q", alias)
+		require.ErrorIs(t, errOf(models.SetAlias(t.Context(), "churn", alias, 0, 1, registry.Change{})), registry.ErrInvalid, "%q", alias)
 	}
 	for _, alias := range []string{"v", "v1a", "version1", strings.Repeat("a", 255)} {
-		require.NoError(t, models.SetAlias(t.Context(), "churn", alias, 0, 1, registry.Change{}), "%q", alias)
+		require.NoError(t, errOf(models.SetAlias(t.Context(), "churn", alias, 0, 1, registry.Change{})), "%q", alias)
 	}
 }
 
 func TestErrorsOfTheStoreKeepTheirKind(t *testing.T) {
 	type broken struct{ registry.UnimplementedStore }
 	models := registry.New(broken{}, artifact.Memory(), nil)
-	_, err := models.Models(t.Context())
+	_, err := all(models.Models(t.Context()))
 	require.ErrorIs(t, err, registry.ErrUnsupported)
 	require.EqualError(t, err, "registry: list models: list models: unsupported by this store")
 	_, err = models.Register(t.Context(), "m", registrytest.Bundle(t, "1"), nil)
@@ -361,39 +379,158 @@ func TestChangesAreLogged(t *testing.T) {
 	var out bytes.Buffer
 	models := registry.New(registrymem.New(), artifact.Memory(), &registry.Options{Logger: slog.New(slog.NewTextHandler(&out, nil)), Actor: "ann"})
 	register(t, models, "m", "1")
-	require.NoError(t, models.Promote(t.Context(), "m", 1, 0, registry.Change{Reason: "first"}))
+	require.NoError(t, errOf(models.Promote(t.Context(), "m", 1, 0, registry.Change{Reason: "first"})))
 	require.Contains(t, out.String(), `msg="registry: version registered" version=m/1`)
-	require.Contains(t, out.String(), `msg="registry: alias set" alias=m@champion version=1 actor=ann reason=first`)
+	require.Contains(t, out.String(), `msg="registry: alias set" alias=m@champion version=1 token=3 actor=ann reason=first`)
 }
 
-func TestVerifyAuditFindsHoles(t *testing.T) {
-	store := &forgetful{Store: registrymem.New()}
-	models := registry.New(store, artifact.Memory(), nil)
+func TestWhatChangesNothingIsNotLogged(t *testing.T) {
+	var out bytes.Buffer
+	store := registrymem.New()
+	quiet := registry.New(store, artifact.Memory(), nil)
+	key := &registry.Registration{Key: "k"}
+	_, err := quiet.Register(t.Context(), "m", registrytest.Bundle(t, "1"), key)
+	require.NoError(t, err)
+	require.NoError(t, errOf(quiet.Promote(t.Context(), "m", 1, 0, registry.Change{})))
+	require.NoError(t, quiet.SetState(t.Context(), "m", 1, registry.Candidate, registry.Approved, registry.Change{}))
+
+	models := registry.New(store, artifact.Memory(), &registry.Options{Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	_, err = models.Register(t.Context(), "m", registrytest.Bundle(t, "1"), key)
+	require.NoError(t, err)
+	champion, err := models.Promote(t.Context(), "m", 1, 0, registry.Change{})
+	require.NoError(t, err)
+	require.EqualValues(t, 3, champion.Seq, "the token of the move that made it so")
+	require.NoError(t, models.SetState(t.Context(), "m", 1, registry.Candidate, registry.Approved, registry.Change{}))
+	require.NoError(t, errOf(models.DeleteAlias(t.Context(), "m", "none", 1, registry.Change{})))
+	require.NoError(t, errOf(models.RenameModel(t.Context(), "m", "m", registry.Change{})))
+	require.Empty(t, out.String())
+	registrytest.RequireEvents(t, models, "m", registry.ModelCreated, registry.VersionCreated, registry.AliasSet, registry.VersionState)
+}
+
+// A person who decided on what they saw must not undo what happened since.
+func TestATokenIsAgainstAwayAndBack(t *testing.T) {
+	models := registrytest.New(t)
 	for _, content := range []string{"1", "2", "3"} {
 		register(t, models, "m", content)
 	}
-	require.NoError(t, models.VerifyAudit(t.Context(), "m"))
-	store.drop = 2
-	err := models.VerifyAudit(t.Context(), "m")
-	require.ErrorIs(t, err, registry.ErrCorrupt)
-	require.ErrorContains(t, err, "event 3 follows event 1: some are missing")
+	seen, err := models.Promote(t.Context(), "m", 1, 0, registry.Change{})
+	require.NoError(t, err)
+	require.NoError(t, errOf(models.Promote(t.Context(), "m", 2, 1, registry.Change{})))
+	back, err := models.Promote(t.Context(), "m", 1, 2, registry.Change{})
+	require.NoError(t, err)
+	require.Greater(t, back.Seq, seen.Seq)
+	_, err = models.Promote(t.Context(), "m", 3, 1, registry.Change{Token: seen.Seq})
+	require.ErrorIs(t, err, registry.ErrConflict)
+	require.EqualError(t, err, "registry: point m@champion at version 3: it was moved by event 7, after the event 5 of the token: look again")
+	_, err = models.DeleteAlias(t.Context(), "m", registry.Champion, 1, registry.Change{Token: seen.Seq})
+	require.ErrorIs(t, err, registry.ErrConflict)
+	now, err := models.Alias(t.Context(), "m", registry.Champion)
+	require.NoError(t, err)
+	require.Equal(t, back, now)
+	require.NoError(t, errOf(models.Promote(t.Context(), "m", 3, 1, registry.Change{Token: now.Seq})))
+	_, err = models.Promote(t.Context(), "m", 1, 3, registry.Change{Token: -1})
+	require.ErrorIs(t, err, registry.ErrInvalid)
 }
 
-// forgetful leaves an event out.
-type forgetful struct {
-	registry.Store
-	drop int64
+func TestARejectedVersionIsNotPromoted(t *testing.T) {
+	models := registrytest.New(t)
+	register(t, models, "m", "1")
+	require.NoError(t, models.SetState(t.Context(), "m", 1, registry.Candidate, registry.Rejected, registry.Change{}))
+	_, err := models.Promote(t.Context(), "m", 1, 0, registry.Change{})
+	require.ErrorIs(t, err, registry.ErrConflict)
+	require.EqualError(t, err, "registry: point m@champion at version 1: version 1 is rejected, and what an alias names is served: approve it first (SetState), or choose another version")
+	require.NoError(t, models.SetState(t.Context(), "m", 1, registry.Rejected, registry.Approved, registry.Change{}))
+	require.NoError(t, errOf(models.Promote(t.Context(), "m", 1, 0, registry.Change{})))
 }
 
-func (f *forgetful) Events(ctx context.Context, model string, after int64, limit int) ([]registry.Event, error) {
-	events, err := f.Store.Events(ctx, model, after, limit)
-	var kept []registry.Event
-	for _, e := range events {
-		if e.Seq != f.drop {
-			kept = append(kept, e)
+// The Client's own actor is checked as a Change's is, and texts hold nothing
+// that a database cuts off or refuses.
+func TestTextsOfEveryChangeAreChecked(t *testing.T) {
+	store := registrymem.New()
+	good := registry.New(store, artifact.Memory(), nil)
+	register(t, good, "m", "1")
+	for _, actor := range []string{"a\nb\x00c", "\xff", strings.Repeat("é", 257)} {
+		models := registry.New(store, artifact.Memory(), &registry.Options{Actor: actor})
+		for name, err := range changes(t, models, registry.Change{}) {
+			require.ErrorIs(t, err, registry.ErrInvalid, name)
+			require.ErrorContains(t, err, "actor", name)
 		}
 	}
-	return kept, err
+	for _, reason := range []string{"nul\x00here", "\x1b[31m", "\xff", strings.Repeat("é", 5001)} {
+		for name, err := range changes(t, good, registry.Change{Reason: reason}) {
+			require.ErrorIs(t, err, registry.ErrInvalid, name)
+			require.ErrorContains(t, err, "reason", name)
+		}
+	}
+	registrytest.RequireEvents(t, good, "m", registry.ModelCreated, registry.VersionCreated)
+	require.NoError(t, errOf(good.Promote(t.Context(), "m", 1, 0, registry.Change{Reason: "two\nlines\tand a tab"})))
+}
+
+// changes does every kind of change.
+func changes(t *testing.T, models *registry.Client, ch registry.Change) map[string]error {
+	ctx := t.Context()
+	return map[string]error{
+		"register":     errOf(models.Register(ctx, "m", registrytest.Bundle(t, "2"), &registry.Registration{Actor: ch.Actor, Reason: ch.Reason})),
+		"promote":      errOf(models.Promote(ctx, "m", 1, 0, ch)),
+		"set alias":    errOf(models.SetAlias(ctx, "m", "a", 0, 1, ch)),
+		"delete alias": errOf(models.DeleteAlias(ctx, "m", "a", 1, ch)),
+		"set state":    models.SetState(ctx, "m", 1, registry.Candidate, registry.Approved, ch),
+		"rename":       errOf(models.RenameModel(ctx, "m", "n", ch)),
+	}
+}
+
+func TestRenameModel(t *testing.T) {
+	models := registrytest.New(t)
+	register(t, models, "old", "1")
+	before, err := models.Model(t.Context(), "old")
+	require.NoError(t, err)
+	require.NoError(t, errOf(models.Promote(t.Context(), "old", 1, 0, registry.Change{})))
+	after, err := models.RenameModel(t.Context(), "old", "new", registry.Change{Reason: "clearer"})
+	require.NoError(t, err)
+	require.Equal(t, before.ID, after.ID)
+	require.Equal(t, "new", after.Name)
+	b, v, err := models.Load(t.Context(), "new@champion")
+	require.NoError(t, err)
+	require.Equal(t, b.Digest(), v.Digest)
+	require.Equal(t, "new", v.Model)
+	_, err = models.Resolve(t.Context(), "old@champion")
+	require.ErrorIs(t, err, registry.ErrNotFound)
+	registrytest.RequireEvents(t, models, "new", registry.ModelCreated, registry.VersionCreated, registry.AliasSet, registry.ModelRenamed)
+	registrytest.RequireConsistent(t, models, "new")
+
+	register(t, models, "old", "1") // the name is free
+	registrytest.RequireChampion(t, models, "old", 0)
+	_, err = models.RenameModel(t.Context(), "old", "new", registry.Change{})
+	require.ErrorIs(t, err, registry.ErrAlreadyExists)
+	require.EqualError(t, err, "registry: rename model old to new: model new: already exists")
+}
+
+// Lists are read a page at a time, and a reader may stop.
+func TestListsReadPages(t *testing.T) {
+	store := registrymem.New()
+	models := registry.New(store, artifact.Memory(), nil)
+	const n = registry.DefaultPage + 5
+	b := registrytest.Bundle(t, "1")
+	_, err := models.Put(t.Context(), b)
+	require.NoError(t, err)
+	for range n {
+		_, err := models.Register(t.Context(), "m", b, nil)
+		require.NoError(t, err)
+	}
+	want := int64(n)
+	for v, err := range models.Versions(t.Context(), "m") {
+		require.NoError(t, err)
+		require.Equal(t, want, v.Number)
+		want--
+	}
+	require.Zero(t, want)
+	events, err := all(models.Events(t.Context(), "m", 2))
+	require.NoError(t, err)
+	require.Len(t, events, n-1)
+	for range models.Versions(t.Context(), "m") {
+		break
+	}
+	registrytest.RequireConsistent(t, models, "m")
 }
 
 func FuzzParseRef(f *testing.F) {

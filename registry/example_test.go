@@ -42,8 +42,8 @@ func Example() {
 
 	v, err := models.Register(ctx, "churn", pack("0.1 0.2"), nil)
 	fmt.Println(v.Model, v.Number, v.State, err)
-	err = models.Promote(ctx, "churn", v.Number, 0, registry.Change{Reason: "first model"})
-	fmt.Println(err)
+	champion, err := models.Promote(ctx, "churn", v.Number, 0, registry.Change{Reason: "first model"})
+	fmt.Println(champion.Version, err)
 
 	b, v, err := models.Load(ctx, "churn@champion") // every byte verified
 	if err != nil {
@@ -53,7 +53,7 @@ func Example() {
 	fmt.Println(v.Number, string(weights), err)
 	// Output:
 	// churn 1 candidate <nil>
-	// <nil>
+	// 1 <nil>
 	// 1 0.1 0.2 <nil>
 }
 
@@ -66,12 +66,13 @@ func ExampleClient_Promote() {
 			panic(err)
 		}
 	}
-	fmt.Println(models.Promote(ctx, "churn", 2, 0, registry.Change{Actor: "ann"}))
-	err := models.Promote(ctx, "churn", 3, 0, registry.Change{Actor: "bob"})
+	champion, err := models.Promote(ctx, "churn", 2, 0, registry.Change{Actor: "ann"})
+	fmt.Println(champion.Version, err)
+	_, err = models.Promote(ctx, "churn", 3, 0, registry.Change{Actor: "bob"})
 	fmt.Println(errors.Is(err, registry.ErrConflict))
 	fmt.Println(err)
 	// Output:
-	// <nil>
+	// 2 <nil>
 	// true
 	// registry: point churn@champion at version 3: it points at version 2, not 0 (0: none): look again
 }
@@ -87,21 +88,20 @@ func ExampleClient_Events() {
 		if err != nil {
 			panic(err)
 		}
-		if err := models.Promote(ctx, "churn", v.Number, int64(number), registry.Change{Actor: "ann", Reason: "better"}); err != nil {
+		if _, err := models.Promote(ctx, "churn", v.Number, int64(number), registry.Change{Actor: "ann", Reason: "better"}); err != nil {
 			panic(err)
 		}
 	}
 
-	events, err := models.Events(ctx, "churn", 0, 0)
-	if err != nil {
-		panic(err)
-	}
-	for _, e := range events {
+	for e, err := range models.Events(ctx, "churn", 0) {
+		if err != nil {
+			panic(err)
+		}
 		fmt.Printf("%s %s: %s %s %d %q\n", e.Time.Format(time.DateOnly), e.Actor, e.Kind, e.Alias, e.Version, e.Reason)
 	}
 	v, err := models.ChampionAt(ctx, "churn", time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC))
 	fmt.Println("champion on the 2nd:", v.Number, err)
-	fmt.Println("nothing altered:", models.VerifyAudit(ctx, "churn") == nil)
+	fmt.Println("nothing altered:", models.VerifyAudit(ctx, "churn", nil) == nil)
 	// Output:
 	// 2026-03-02 trainer: model.created  0 ""
 	// 2026-03-02 trainer: version.created  1 ""

@@ -12,41 +12,6 @@ import (
 	"github.com/mlloop/mlloop/registry/bundle"
 )
 
-// Resolve returns the version that ref names, see ParseRef. Errors: Invalid,
-// NotFound.
-func (c *Client) Resolve(ctx context.Context, ref string) (Version, error) {
-	v, err := c.resolve(ctx, ref)
-	if err != nil {
-		return Version{}, fmt.Errorf("registry: resolve %s: %w", ref, err)
-	}
-	return v, nil
-}
-
-func (c *Client) resolve(ctx context.Context, ref string) (Version, error) {
-	r, err := ParseRef(ref)
-	if err != nil {
-		return Version{}, err
-	}
-	if r.Number != 0 {
-		return c.store.Version(ctx, r.Model, r.Number)
-	}
-	if r.Alias == Latest {
-		versions, err := c.store.Versions(ctx, r.Model)
-		if err == nil && len(versions) == 0 {
-			err = fault.Errorf(ErrNotFound, "model %s has no version: not found", r.Model)
-		}
-		if err != nil {
-			return Version{}, err
-		}
-		return versions[0], nil
-	}
-	alias, err := c.store.Alias(ctx, r.Model, r.Alias)
-	if err != nil {
-		return Version{}, err
-	}
-	return c.store.Version(ctx, r.Model, alias.Version)
-}
-
 // Load returns the bundle that ref names and its version. With a Cache in the
 // options its files are on this machine then, every byte verified. Without, small
 // files are in memory, verified, and large ones are verified as they are read from

@@ -7,13 +7,11 @@ import (
 	"github.com/mlloop/mlloop/internal/fault"
 )
 
-// Models returns all models, by name.
-func (c *Client) Models(ctx context.Context) ([]Model, error) {
-	models, err := c.store.Models(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("registry: list models: %w", err)
-	}
-	return models, nil
+// Model returns a model by its name. Errors: Invalid, NotFound.
+func (c *Client) Model(ctx context.Context, model string) (Model, error) {
+	var problems fault.Problems
+	checkModel(&problems, model)
+	return ask(problems, func() (Model, error) { return c.store.Model(ctx, model) }, "get model "+model)
 }
 
 // Version returns a model's version by its number. Errors: Invalid, NotFound.
@@ -24,29 +22,16 @@ func (c *Client) Version(ctx context.Context, model string, number int64) (Versi
 	return ask(problems, func() (Version, error) { return c.store.Version(ctx, model, number) }, "get "+VersionRef(model, number))
 }
 
-// Versions returns a model's versions, newest first. Errors: Invalid, NotFound
-// for the model.
-func (c *Client) Versions(ctx context.Context, model string) ([]Version, error) {
-	var problems fault.Problems
-	checkModel(&problems, model)
-	return ask(problems, func() ([]Version, error) { return c.store.Versions(ctx, model) }, "list versions of "+model)
-}
-
 // Alias returns where an alias points. Errors: Invalid; NotFound for the model
 // or the alias.
 func (c *Client) Alias(ctx context.Context, model, alias string) (Alias, error) {
 	var problems fault.Problems
 	checkModel(&problems, model)
 	checkAlias(&problems, alias)
-	return ask(problems, func() (Alias, error) { return c.store.Alias(ctx, model, alias) }, "get alias "+model+"@"+alias)
-}
-
-// Aliases returns a model's aliases, by name. Errors: Invalid, NotFound for the
-// model.
-func (c *Client) Aliases(ctx context.Context, model string) ([]Alias, error) {
-	var problems fault.Problems
-	checkModel(&problems, model)
-	return ask(problems, func() ([]Alias, error) { return c.store.Aliases(ctx, model) }, "list aliases of "+model)
+	return ask(problems, func() (Alias, error) {
+		a, _, err := c.store.Alias(ctx, model, alias)
+		return a, err
+	}, "get alias "+model+"@"+alias)
 }
 
 // ask runs a query unless there are problems, and wraps its error once.

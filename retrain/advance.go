@@ -41,7 +41,7 @@ func (l *Loop) advance(ctx context.Context, now time.Time, champion int64) error
 }
 
 func (l *Loop) rules() rules {
-	c := l.config
+	c := l.terms
 	return rules{
 		Mode: c.Mode, Shadow: c.Rollout.Shadow > 0, Weights: len(c.Rollout.Weights),
 		Gates: c.Inconclusive, Rollout: c.Rollout.Inconclusive,
@@ -129,15 +129,15 @@ func (l *Loop) considerFirst(ctx context.Context, now time.Time) error {
 // begin starts a retraining and its fit.
 func (l *Loop) begin(ctx context.Context, now time.Time, champion int64, causes []Cause) error {
 	m := &l.memory
-	r := Retraining{Model: l.config.Model, Number: m.Ledger.Next, Causes: causes, Stage: Fitting, Champion: champion, StartedAt: now, StageSince: now}
-	r.ID = r.id()
 	// On record before it is under way: what cannot be recorded is not begun.
-	if err := l.config.Stores.Retrain.PutRetraining(ctx, r); err != nil {
+	r, err := l.recordStart(ctx, now, champion, causes)
+	if err != nil {
 		return err
 	}
 	if err := l.report(ctx, Event{Time: now, Kind: EventStarted, Key: r.ID + "/started", Text: describeStart(r)}); err != nil {
 		return err
 	}
+	l.terms, l.termsFrom = termsOf(l.config), l.digest
 	m.Attempt = &attempt{Retraining: r, FromHistory: champion == 0 && l.history.Load() != nil}
 	m.Ledger.begin(now, r)
 	m.Ledger.answer(now, l.worst())

@@ -20,6 +20,7 @@ func (l *Loop) align(ctx context.Context, now time.Time) (int64, error) {
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return l.memory.Followed, err
 	}
+	l.alias = alias.Seq
 	if alias.Version == 0 {
 		return 0, nil // whoever answers goes on
 	}
@@ -43,7 +44,7 @@ func (l *Loop) routeFor(champion int64, a *attempt) serve.Route {
 	case Shadowing:
 		want.Shadow = r.Version
 	case Canarying:
-		want.Canary, want.Share, want.Salt = r.Version, l.config.Rollout.weight(r.Weight), r.ID
+		want.Canary, want.Share, want.Salt = r.Version, l.terms.Rollout.weight(r.Weight), r.ID
 	}
 	return want
 }
@@ -71,11 +72,15 @@ func (l *Loop) trySetRoute(ctx context.Context, want serve.Route) error {
 	if want.Canary == 0 {
 		want.Share, want.Salt = 0, ""
 	}
-	want.Rev = current.Rev
+	want.Rev, want.Token = current.Rev, current.Token
 	if want == current && slices.Contains(l.server.Models(), want.Model) { // else this life has not taken it up
 		return l.server.Sync(ctx)
 	}
-	return l.server.SetRoute(ctx, want)
+	want.Token = l.token
+	if err = l.server.SetRoute(ctx, want); errors.Is(err, ErrConflict) {
+		return errors.Join(err, l.stillLeads(ctx)) // a person was quicker, or another process leads
+	}
+	return err
 }
 
 // noteChampion reports a champion that a person has made.

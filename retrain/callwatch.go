@@ -40,7 +40,7 @@ func newCallWatch(margin float64) (callWatch, error) {
 // watchCalls returns a comparison of a challenger's calls with the champion's
 // that knows what the champion's latest ones, up to the given one, took.
 func (l *Loop) watchCalls(ctx context.Context, champion, to int64) (callWatch, error) {
-	c, err := newCallWatch(l.config.Rollout.FailureMargin)
+	c, err := newCallWatch(l.terms.Rollout.FailureMargin)
 	if err != nil {
 		return c, err
 	}

@@ -16,13 +16,13 @@ func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, 
 	if w == nil || w.canary == nil {
 		return nil, nil, false, nil
 	}
-	c, r, rollout := w.canary, a.Retraining, l.config.Rollout
+	c, r, rollout := w.canary, a.Retraining, l.terms.Rollout
 	gate := l.canaryGate(r)
 	if harm = c.harm(gate); harm != nil || now.Before(r.StageSince.Add(rollout.Bake)) {
 		return harm, nil, false, nil
 	}
-	verdict := Verdict{Gate: gate + ": no harm", Metric: c.Metric, Outcome: Undetermined, N: c.Labels, Needed: l.minLabels(), Reason: c.describe()}
-	overdue = !now.Before(r.StageSince.Add(l.patience(rollout.Bake)))
+	verdict := Verdict{Gate: gate + ": no harm", Metric: c.Metric, Outcome: Undetermined, N: c.Labels, Needed: l.terms.minLabels(), Reason: c.describe()}
+	overdue = !now.Before(r.StageSince.Add(l.terms.patience(rollout.Bake)))
 	if why := c.against(); why != "" && overdue {
 		verdict.Outcome, verdict.Reason = Fail, why
 		return nil, &verdict, true, nil
@@ -38,12 +38,12 @@ func (l *Loop) judgeCanary(_ context.Context, now time.Time) (harm, v *Verdict, 
 		verdict.Reason += fmt.Sprintf(": no call came to it (Rollout.Inconclusive: %s)", rollout.Inconclusive)
 		return nil, &verdict, true, nil
 	}
-	if now.Before(r.StageSince.Add(rollout.Bake+l.config.LabelDelay)) && !overdue {
+	if now.Before(r.StageSince.Add(rollout.Bake+l.terms.LabelDelay)) && !overdue {
 		return nil, nil, false, nil
 	}
 	switch {
-	case c.Labels < l.minLabels():
-		verdict.Reason += fmt.Sprintf(": %d labels are wanted (Rollout.Inconclusive: %s)", l.minLabels(), rollout.Inconclusive)
+	case c.Labels < l.terms.minLabels():
+		verdict.Reason += fmt.Sprintf(": %d labels are wanted (Rollout.Inconclusive: %s)", l.terms.minLabels(), rollout.Inconclusive)
 	case c.suspicion() != "":
 		verdict.Reason += ": " + c.suspicion()
 	case c.Losses != nil && (shadowPassed(r) || c.Losses.Judge().Outcome == Pass):
@@ -71,7 +71,7 @@ func (l *Loop) tellHarm(ctx context.Context, now time.Time) error {
 const topicHarm = "harm"
 
 func (l *Loop) canaryGate(r Retraining) string {
-	return fmt.Sprintf("canary %g %%", 100*l.config.Rollout.weight(r.Weight))
+	return fmt.Sprintf("canary %g %%", 100*l.terms.Rollout.weight(r.Weight))
 }
 
 // shadowPassed reports whether the challenger was judged in shadow before.

@@ -36,7 +36,7 @@ const (
 
 // newCanaryWatch starts the comparison of a rollout's canary.
 func (l *Loop) newCanaryWatch(ctx context.Context, a *attempt) error {
-	r, rollout := a.Retraining, l.config.Rollout
+	r, rollout := a.Retraining, l.terms.Rollout
 	c := &canaryWatch{Retraining: r.ID, Since: a.RolloutSince, Champion: r.Champion, Challenger: r.Version, Metric: rollout.lossMetric()}
 	var err error
 	if c.callWatch, err = l.watchCalls(ctx, r.Champion, a.RolloutSeq); err != nil {

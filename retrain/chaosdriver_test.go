@@ -140,6 +140,7 @@ func (h *history) startLife(t *testing.T) {
 	if h.settings.sabotage.stores != nil {
 		h.settings.sabotage.stores(&stores)
 	}
+	retraintest.EndLease(t, h.stores.Retrain, chaosName)
 	loop, err := retrain.New(h.newConfig(&stores))
 	if err != nil {
 		t.Fatalf("history %d: %v", h.seed, err)

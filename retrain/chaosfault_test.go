@@ -127,7 +127,7 @@ func (h *history) moveAlias() {
 	if err != nil || alias.Version == 1 {
 		return
 	}
-	if err := models.SetAlias(ctx, chaosName, registry.Champion, alias.Version, 1, registry.Change{Actor: "jo"}); err != nil {
+	if _, err := models.SetAlias(ctx, chaosName, registry.Champion, alias.Version, 1, registry.Change{Actor: "jo"}); err != nil {
 		h.note("by hand: %v", err)
 	}
 }

@@ -66,12 +66,13 @@ type Config struct {
 	// they are not those of train.MLP. What they load must be a serve.Classifier.
 	Flavors map[string]serve.Loader
 
-	FitTimeout time.Duration // after which a fit is cancelled. 0: 6 hours
+	FitTimeout time.Duration // after which a fit is cancelled, all lives of it together. 0: 6 hours
 	Procs      int           // processors that a fit may use beside traffic. 0: a quarter of them, at least one
 	Retention  Retention     // of the prediction log
 
 	Seed     uint64
 	Interval time.Duration    // between the steps of Run. 0: 1 minute
+	Lease    time.Duration    // how long a process that leads and is not heard of keeps the others from leading. 0: 10 seconds
 	Now      func() time.Time // the clock that stamps predictions and labels. nil: time.Now
 	Logger   *slog.Logger     // nil: slog.Default, since the loop acts for people
 }
@@ -81,6 +82,8 @@ const (
 	mostHoldout       = 0.3 // of the rows
 	defaultInterval   = time.Minute
 	defaultFitTimeout = 6 * time.Hour
+	defaultLease      = 10 * time.Second
+	leastLease        = 100 * time.Millisecond
 )
 
 func (c Config) withDefaults() Config {
@@ -89,6 +92,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.FitTimeout == 0 {
 		c.FitTimeout = defaultFitTimeout
+	}
+	if c.Lease == 0 {
+		c.Lease = defaultLease
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -129,6 +135,9 @@ func (c Config) validate() error {
 	c.validateColumns(&p)
 	if c.LabelDelay < 0 || c.Holdout < 0 || c.Interval < 0 || c.FitTimeout < 0 || c.Procs < 0 {
 		p.Addf("LabelDelay, Holdout, Interval, FitTimeout and Procs must not be negative")
+	}
+	if c.Lease < leastLease {
+		p.Addf("Lease is %s: want %s or more", c.Lease, leastLease)
 	}
 	if c.Mode != Automatic && c.Mode != Recommend {
 		p.Addf("Mode is %q: want Automatic or Recommend", c.Mode)

@@ -75,12 +75,12 @@ func (l *Loop) checkSchema(schema frame.Schema) error {
 // that of the last row the champion was fitted on; without a champion nothing is
 // held out. The label delay lies between what is fitted on and what is judged
 // on, as it does between a fit and the answers of the model in production.
-func (l *Loop) dataset(ctx context.Context, now, after time.Time, holdOut bool) (dataset, error) {
+func (l *Loop) dataset(ctx context.Context, by terms, now, after time.Time, holdOut bool) (dataset, error) {
 	table, err := l.readRows(ctx, now)
 	if err != nil {
 		return dataset{}, err
 	}
-	table, times, err := l.labelled(table, now)
+	table, times, err := l.labelled(table, by, now)
 	if err != nil {
 		return dataset{}, err
 	}
@@ -91,8 +91,8 @@ func (l *Loop) dataset(ctx context.Context, now, after time.Time, holdOut bool) 
 	if !holdOut {
 		return dataset{Train: columns, From: times[0], To: times[len(times)-1]}, nil
 	}
-	embargo := l.config.LabelDelay
-	first := l.holdoutStart(now, times)
+	embargo := by.LabelDelay
+	first := by.holdoutStart(now, times)
 	if least := after.Add(embargo); !times[first].After(least) {
 		first = sort.Search(len(times), func(i int) bool { return times[i].After(least) })
 	}
@@ -107,23 +107,23 @@ func (l *Loop) dataset(ctx context.Context, now, after time.Time, holdOut bool) 
 }
 
 // holdoutStart returns the first row of the holdout as the configuration has it.
-func (l *Loop) holdoutStart(now time.Time, times []time.Time) int {
-	newest := now.Add(-l.config.LabelDelay)
+func (t terms) holdoutStart(now time.Time, times []time.Time) int {
+	newest := now.Add(-t.LabelDelay)
 	since := func(d time.Duration) int {
 		i := sort.Search(len(times), func(i int) bool { return times[i].After(newest.Add(-d)) })
 		return min(i, len(times)-1)
 	}
-	if l.config.Holdout > 0 {
-		return since(l.config.Holdout)
+	if t.Holdout > 0 {
+		return since(t.Holdout)
 	}
-	rows := max(len(times)-since(leastHoldout), l.gateRows())
+	rows := max(len(times)-since(leastHoldout), t.gateRows())
 	return len(times) - max(1, min(rows, int(mostHoldout*float64(len(times)))))
 }
 
 // gateRows is how many rows give every gate a power of 0.8; 0: unknown.
-func (l *Loop) gateRows() int {
+func (t terms) gateRows() int {
 	rows := 0
-	for _, g := range l.config.Gates {
+	for _, g := range t.Gates {
 		if n, ok := g.(interface{ rowsNeeded() int }); ok {
 			rows = max(rows, n.rowsNeeded())
 		}
@@ -141,7 +141,7 @@ func (l *Loop) holdoutTime(fitted registry.Lineage) time.Duration {
 	if fitted.Rows == 0 || span <= 0 {
 		return leastHoldout
 	}
-	part := min(float64(l.gateRows())/float64(fitted.Rows), mostHoldout)
+	part := min(float64(termsOf(l.config).gateRows())/float64(fitted.Rows), mostHoldout)
 	return max(leastHoldout, time.Duration(part*float64(span)).Round(time.Hour))
 }
 
@@ -153,8 +153,8 @@ type place struct {
 
 // labelled returns the rows whose label is known by now, in the order of time;
 // rows of one time stay in the source's order. Errors: errTooFew for none.
-func (l *Loop) labelled(table *frame.Table, now time.Time) (*frame.Table, []time.Time, error) {
-	places, err := l.labelledPlaces(table, now)
+func (l *Loop) labelled(table *frame.Table, by terms, now time.Time) (*frame.Table, []time.Time, error) {
+	places, err := l.labelledPlaces(table, by, now)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -180,7 +180,7 @@ func (l *Loop) labelled(table *frame.Table, now time.Time) (*frame.Table, []time
 }
 
 // labelledPlaces returns the rows that have a label, and whose label is known by now.
-func (l *Loop) labelledPlaces(table *frame.Table, now time.Time) ([]place, error) {
+func (l *Loop) labelledPlaces(table *frame.Table, by terms, now time.Time) ([]place, error) {
 	stamps, err := table.Values(l.config.Time)
 	if err != nil {
 		return nil, fmt.Errorf("time column: %w", err)
@@ -189,7 +189,7 @@ func (l *Loop) labelledPlaces(table *frame.Table, now time.Time) ([]place, error
 	if err != nil {
 		return nil, fmt.Errorf("label column: %w", err)
 	}
-	newest := now.Add(-l.config.LabelDelay)
+	newest := now.Add(-by.LabelDelay)
 	places := make([]place, 0, len(stamps))
 	for i, stamp := range stamps {
 		at, err := timeOf(stamp)

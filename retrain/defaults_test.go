@@ -25,12 +25,12 @@ func TestHoldoutDefaults(t *testing.T) {
 		"a margin of 0 needs no more":       {day, 400, 0, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := Loop{config: Config{Gates: []Gate{NonInferior("accuracy", c.margin)}, LabelDelay: 30 * day}}
+			by := terms{Gates: []Gate{NonInferior("accuracy", c.margin)}, LabelDelay: 30 * day}
 			var times []time.Time
 			for i := range c.rows {
 				times = append(times, monday.Add(-30*day-time.Duration(c.rows-i)*c.every))
 			}
-			require.InDelta(t, c.want, len(times)-l.holdoutStart(monday, times), 1)
+			require.InDelta(t, c.want, len(times)-by.holdoutStart(monday, times), 1)
 		})
 	}
 }
@@ -51,7 +51,7 @@ func TestDefaults(t *testing.T) {
 	require.Equal(t, Policy{Cooldown: 3 * day, MaxFailures: 5, Worse: 1.5, MaxBackoff: 14 * day}, c.Policy)
 	require.Equal(t, day, Policy{}.withDefaults(time.Hour).Cooldown)
 	require.Equal(t, Retention{Age: 183 * day, Bytes: 20e9}, c.Retention)
-	l := Loop{config: c}
+	l := termsOf(c)
 	require.Equal(t, 16*day, l.patience(c.Rollout.Shadow), "four times a day and the label delay")
 	require.Equal(t, 100, l.minLabels())
 }
@@ -59,7 +59,7 @@ func TestDefaults(t *testing.T) {
 // TestReach says with numbers which waits the traffic cannot meet: at one
 // prediction a day, at many, and where few get labels.
 func TestReach(t *testing.T) {
-	l := Loop{config: Config{LabelDelay: day, Rollout: ShadowThenCanary(0.05, 0.25, 1)}.withDefaults()}
+	l := termsOf(Config{LabelDelay: day, Rollout: ShadowThenCanary(0.05, 0.25, 1)}.withDefaults())
 	texts := l.outOfReach(1, 1)
 	require.Len(t, texts, 2)
 	require.Contains(t, texts[0], "the shadow needs 100 labelled rows, and in the 7 days that Rollout.Shadow and Rollout.Patience give it, at 1 predictions a day, about 7 come: lengthen Shadow to 100 days, or lower MinLabels")
@@ -68,7 +68,7 @@ func TestReach(t *testing.T) {
 	require.Empty(t, l.outOfReach(5000*86400, 1))
 	require.Empty(t, l.outOfReach(100, 1))
 	require.Len(t, l.outOfReach(100, 0.01), 2, "where one in a hundred gets a label")
-	l.config.Rollout.Shadow, l.config.Rollout.Weights = 0, nil
+	l.Rollout.Shadow, l.Rollout.Weights = 0, nil
 	require.Empty(t, l.outOfReach(1, 1), "nothing is waited for")
 }
 

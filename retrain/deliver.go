@@ -2,9 +2,9 @@ package retrain
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +22,7 @@ var severities = map[string]drift.Severity{
 	EventStepFailing: drift.Critical, EventStepRecovered: drift.Info, EventClock: drift.Warning,
 	EventMonitor: drift.Warning, EventLabels: drift.Warning, EventLogFull: drift.Warning,
 	EventHarm: drift.Critical, EventPaused: drift.Info, EventUnpaused: drift.Info, EventByHand: drift.Info, EventUndelivered: drift.Critical,
+	EventDeposed: drift.Warning, EventConfig: drift.Info,
 }
 
 // newCourier returns what brings the events to Config.Alerts. Each sender has a
@@ -41,12 +42,16 @@ func newCourier(l *Loop) (*alert.Courier, error) {
 
 // Deliver sends what Config.Alerts have not been sent yet, and returns when each
 // has taken it, failed, or had its time. Run calls it; a service that steps the
-// loop by itself calls it beside its steps. Errors: the stores'; a sender's own
+// loop by itself calls it beside its steps. The process that leads delivers; in
+// another one it does nothing. Errors: the stores'; a sender's own
 // are in Status, and it is tried again for 24 hours, after which an event says
 // that it was given up.
 func (l *Loop) Deliver(ctx context.Context, now time.Time) error {
 	if len(l.config.Alerts) == 0 {
 		return nil
+	}
+	if leads, err := l.leads.takeUnlessFresh(ctx); err != nil || !leads {
+		return err
 	}
 	err := l.courier.Deliver(ctx, now)
 	senders, note := l.courier.Status(ctx, now)
@@ -100,30 +105,41 @@ func (l *Loop) feed(ctx context.Context, after int64, limit int) ([]alert.Number
 	return out, nil
 }
 
-// alertsOf returns the stored alerts by id, where one of the events is about one.
+// alertsOf returns the stored alerts that the events are about, by id.
 func (l *Loop) alertsOf(ctx context.Context, events []Event) (map[string]drift.Alert, error) {
+	var ids []string
 	for _, e := range events {
-		if e.Kind != EventAlertFired && e.Kind != EventAlertResolved {
-			continue
+		if id, about := alertOf(e); about {
+			ids = append(ids, id)
 		}
-		all, err := l.config.Stores.Drift.Alerts(ctx, drift.AlertQuery{Model: l.config.Model})
+	}
+	byID := make(map[string]drift.Alert)
+	for some := range slices.Chunk(ids, drift.DefaultLimit) {
+		page, err := l.config.Stores.Drift.Alerts(ctx, drift.AlertQuery{Model: l.config.Model, IDs: some})
 		if err != nil {
 			return nil, err
 		}
-		byID := make(map[string]drift.Alert, len(all))
-		for _, a := range all {
+		for _, a := range page {
 			byID[a.ID] = a
 		}
-		return byID, nil
 	}
-	return nil, nil
+	return byID, nil
+}
+
+// alertOf returns the id of the alert that an event is about, if it is about one.
+func alertOf(e Event) (string, bool) {
+	if e.Kind != EventAlertFired && e.Kind != EventAlertResolved {
+		return "", false
+	}
+	id, _, _ := strings.Cut(strings.TrimPrefix(e.Key, "alert/"), "/"+strings.TrimPrefix(e.Kind, "alert."))
+	return id, true
 }
 
 func messageOf(e Event, severity drift.Severity, alerts map[string]drift.Alert) alert.Message {
 	m := alert.Message{
 		ID: fmt.Sprintf("%s/%d", e.Model, e.Seq), Model: e.Model, Kind: e.Kind, Severity: severity, Time: e.Time, Text: e.Text,
 	}
-	id, _, _ := strings.Cut(strings.TrimPrefix(e.Key, "alert/"), "/"+strings.TrimPrefix(e.Kind, "alert."))
+	id, _ := alertOf(e)
 	a, known := alerts[id]
 	if !known {
 		return m
@@ -133,26 +149,4 @@ func messageOf(e Event, severity drift.Severity, alerts map[string]drift.Alert) 
 	}
 	m.Version, m.Alert = a.Version, &a
 	return m
-}
-
-// cursors keeps the senders' cursors in the loop's store.
-type cursors struct{ loop *Loop }
-
-// Load implements alert.Cursors.
-func (c cursors) Load(ctx context.Context, sender string) (alert.Cursor, error) {
-	var cursor alert.Cursor
-	raw, err := c.loop.config.Stores.Retrain.Cursor(ctx, c.loop.config.Model, sender)
-	if err == nil {
-		err = json.Unmarshal(raw, &cursor)
-	}
-	return cursor, err
-}
-
-// Save implements alert.Cursors.
-func (c cursors) Save(ctx context.Context, sender string, cursor alert.Cursor) error {
-	raw, err := json.Marshal(cursor)
-	if err != nil {
-		return err
-	}
-	return c.loop.config.Stores.Retrain.PutCursor(ctx, c.loop.config.Model, sender, raw)
 }

@@ -149,14 +149,14 @@ func finite(xs ...float64) bool {
 }
 
 // compare has every gate judge the challenger.
-func (l *Loop) compare(ctx context.Context, in fitInput, digest string) ([]Verdict, error) {
+func (l *Loop) compare(ctx context.Context, in fitInput, by terms, digest string) ([]Verdict, error) {
 	c, err := l.candidate(ctx, in, digest)
 	if err != nil {
 		return nil, err
 	}
 	defer closePredictor(c.Predictor)
-	verdicts := make([]Verdict, 0, len(l.config.Gates))
-	for _, g := range l.config.Gates {
+	verdicts := make([]Verdict, 0, len(by.Gates))
+	for _, g := range by.Gates {
 		v, err := judgeBy(ctx, g, c)
 		if ctx.Err() != nil {
 			return nil, ctx.Err() // the gate was cut off: it is asked again
@@ -168,7 +168,7 @@ func (l *Loop) compare(ctx context.Context, in fitInput, digest string) ([]Verdi
 			v = Verdict{Gate: g.Name(), Outcome: Fail, Reason: err.Error()}
 		}
 		if v.Outcome == Undetermined {
-			v.Reason += fmt.Sprintf(" (Config.Inconclusive: %s)", l.config.Inconclusive)
+			v.Reason += fmt.Sprintf(" (Config.Inconclusive: %s)", by.Inconclusive)
 		}
 		verdicts = append(verdicts, v)
 	}

@@ -31,6 +31,8 @@ const (
 	EventForgiven      = "forgiven"      // see Loop.ResetFailures
 	EventByHand        = "by_hand"       // a person moved the champion
 	EventUndelivered   = "alert.gave_up" // a sender never took a message
+	EventDeposed       = "deposed"       // a process lost the lead in the middle of a step, and serves on
+	EventConfig        = "config"        // the loop is led under another configuration than before
 )
 
 // report logs and stores an event. Events are stored once a Key, so that a

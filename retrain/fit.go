@@ -20,6 +20,7 @@ type fitInput struct {
 	Champion    int64     `json:"champion"`     // 0: a first fit, compared with nothing
 	ChampionTo  time.Time `json:"champion_to"`  // the last row that the champion was fitted on
 	FromHistory bool      `json:"from_history"` // fits FitFirst's rows
+	Config      string    `json:"config"`       // digest of the configuration that it is judged by
 }
 
 // fitOutput is what a fit came to.
@@ -52,7 +53,7 @@ func (l *Loop) startFit(ctx context.Context, now time.Time) error {
 	if now.Before(a.FitAfter) {
 		return nil
 	}
-	a.FitStartedAt = now
+	a.FitStartedAt, a.FitBegan = now, timestamp(time.Now())
 	if err := l.putState(ctx); err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (l *Loop) runFit(ctx context.Context) error {
 	a := l.memory.Attempt
 	in := fitInput{
 		ID: a.Retraining.ID, Number: a.Retraining.Number, Now: a.FitStartedAt,
-		Champion: a.Retraining.Champion, FromHistory: a.FromHistory,
+		Champion: a.Retraining.Champion, FromHistory: a.FromHistory, Config: a.Retraining.Config,
 	}
 	if in.Champion != 0 {
 		var err error
@@ -79,7 +80,7 @@ func (l *Loop) runFit(ctx context.Context) error {
 	if err := l.config.Stores.Engine.Start(ctx, l.fitWorkflow(), a.fitID(), raw); err != nil {
 		return err
 	}
-	l.fitBegan = time.Now()
+	l.fitSeen = a.fitID()
 	l.pokeAfter(a.fitID())
 	return nil
 }
@@ -91,7 +92,7 @@ func (l *Loop) lookAtFit(ctx context.Context, now time.Time) (*fitLook, error) {
 	if a.FitStartedAt.IsZero() {
 		return nil, nil
 	}
-	if l.fitBegan.IsZero() { // another life began it
+	if l.fitSeen != a.fitID() { // another life began it
 		if err := l.runFit(ctx); err != nil {
 			return nil, err
 		}
@@ -121,10 +122,11 @@ func (l *Loop) lookAtFit(ctx context.Context, now time.Time) (*fitLook, error) {
 	return look, nil
 }
 
-// watchDeadline cancels a fit that takes longer than Config.FitTimeout, by the
-// process's own clock: a replay's days may pass in seconds.
+// watchDeadline cancels a fit that takes longer than Config.FitTimeout, all lives
+// of it together, by the processes' own clocks: a replay's days may pass in
+// seconds.
 func (l *Loop) watchDeadline(ctx context.Context) (*fitLook, error) {
-	if time.Since(l.fitBegan) < l.config.FitTimeout {
+	if time.Since(l.memory.Attempt.FitBegan) < l.config.FitTimeout {
 		return &fitLook{}, nil
 	}
 	if err := l.config.Stores.Engine.Cancel(ctx, l.memory.Attempt.fitID()); err != nil {
@@ -137,16 +139,12 @@ func (l *Loop) watchDeadline(ctx context.Context) (*fitLook, error) {
 func (l *Loop) putOffFit(ctx context.Context, now time.Time, why string) error {
 	a := l.memory.Attempt
 	a.FitTries++
-	a.FitStartedAt, a.FitAfter = time.Time{}, now.Add(tryAgainAfter(a.FitTries))
+	a.FitStartedAt, a.FitBegan, a.FitAfter = time.Time{}, time.Time{}, now.Add(tryAgainAfter(a.FitTries))
 	l.memory.wait("fit", fmt.Sprintf("the fit of %s is tried again after %s: %s", a.Retraining.ID, a.FitAfter.Format(time.RFC3339), why))
 	if err := l.tell(ctx, now, "waiting/fit", EventWaiting, "the fit of %s is put off and tried again: %s", a.Retraining.ID, why); err != nil {
 		return err
 	}
-	err := l.putState(ctx)
-	if err == nil {
-		l.fitBegan = time.Time{}
-	}
-	return err
+	return l.putState(ctx)
 }
 
 // cancelFit ends a fit whose result nobody waits for any more.

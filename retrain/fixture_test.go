@@ -125,6 +125,7 @@ func newWorldOn(t *testing.T, s *stream, stores *retrain.Stores, change func(*re
 	if change != nil {
 		change(&c)
 	}
+	retraintest.EndLease(t, stores.Retrain, c.Model) // of a life before, which nothing has closed
 	loop, err := retrain.New(c)
 	require.NoError(t, err)
 	w.loop = loop
@@ -203,17 +204,19 @@ func (w *world) moveAlias(from, to int64) {
 	w.t.Helper()
 	models := registry.New(w.stores.Registry, w.stores.Artifacts, nil)
 	if to == 0 {
-		require.NoError(w.t, models.DeleteAlias(w.t.Context(), "churn", registry.Champion, from, registry.Change{}))
+		_, err := models.DeleteAlias(w.t.Context(), "churn", registry.Champion, from, registry.Change{})
+		require.NoError(w.t, err)
 		return
 	}
-	require.NoError(w.t, models.SetAlias(w.t.Context(), "churn", registry.Champion, from, to, registry.Change{Actor: "jo"}))
+	_, err := models.SetAlias(w.t.Context(), "churn", registry.Champion, from, to, registry.Change{Actor: "jo"})
+	require.NoError(w.t, err)
 }
 
 func (w *world) route() serve.Route {
 	w.t.Helper()
 	r, err := w.stores.Serve.Route(w.t.Context(), "churn")
 	require.NoError(w.t, err)
-	r.Rev, r.Salt = 0, ""
+	r.Rev, r.Token, r.Salt = 0, 0, ""
 	return r
 }
 

@@ -33,9 +33,11 @@ func inShadow(t *testing.T) *Loop {
 		s.rows[rowKey{index: i}] = &pair{at: shadowBegan.Add(time.Duration(i) * time.Minute), label: yes, champion: []float64{1 - p, p}, challenger: []float64{1 - p, p}}
 		s.paired++
 	}
+	c := Config{Model: "m", Rollout: Rollout{Shadow: time.Hour, MinLabels: 100}.withDefaults()}
 	return &Loop{
 		server:  serve.New(nil, nil),
-		config:  Config{Model: "m", Rollout: Rollout{Shadow: time.Hour, MinLabels: 100}.withDefaults()},
+		config:  c,
+		terms:   termsOf(c),
 		watcher: &watcher{shadow: s},
 		memory:  memory{Followed: 1, Attempt: &attempt{Retraining: Retraining{ID: "m/1", Stage: Shadowing, Champion: 1, Version: 2, StageSince: shadowBegan}}},
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retrainsql"
+	"github.com/mlloop/mlloop/retrain/retraintest"
 	"github.com/mlloop/mlloop/serve"
 )
 
@@ -92,6 +93,18 @@ func (s fusedRetrain) PutRetraining(ctx context.Context, r retrain.Retraining) e
 	return s.f.write(ctx, downRetrain, func() error { return s.Store.PutRetraining(ctx, r) })
 }
 
+func (s fusedRetrain) AcquireLease(ctx context.Context, model, holder string, ttl time.Duration) (l retrain.Lease, err error) {
+	err = s.f.write(ctx, downRetrain, func() (err error) {
+		l, err = s.Store.AcquireLease(ctx, model, holder, ttl)
+		return err
+	})
+	return l, err
+}
+
+func (s fusedRetrain) PutConfig(ctx context.Context, digest string, data []byte) error {
+	return s.f.write(ctx, downRetrain, func() error { return s.Store.PutConfig(ctx, digest, data) })
+}
+
 func (s fusedRetrain) AppendEvent(ctx context.Context, e retrain.Event) error {
 	return s.f.write(ctx, downRetrain, func() error { return s.Store.AppendEvent(ctx, e) })
 }
@@ -118,17 +131,22 @@ type fusedRegistry struct {
 	f *fuse
 }
 
-func (s fusedRegistry) CreateVersion(ctx context.Context, v registry.Version, e registry.Event) (stored registry.Version, err error) {
-	err = s.f.write(ctx, downRegistry, func() error { stored, err = s.Store.CreateVersion(ctx, v, e); return err })
-	return stored, err
+func (s fusedRegistry) CreateVersion(ctx context.Context, v registry.Version, e registry.Event) (stored registry.Version, created bool, err error) {
+	err = s.f.write(ctx, downRegistry, func() error { stored, created, err = s.Store.CreateVersion(ctx, v, e); return err })
+	return stored, created, err
 }
 
-func (s fusedRegistry) SetState(ctx context.Context, model string, number int64, from, to registry.State, e registry.Event) error {
-	return s.f.write(ctx, downRegistry, func() error { return s.Store.SetState(ctx, model, number, from, to, e) })
+func (s fusedRegistry) SetState(ctx context.Context, model string, number int64, from, to registry.State, e registry.Event) (changed bool, err error) {
+	err = s.f.write(ctx, downRegistry, func() error {
+		changed, err = s.Store.SetState(ctx, model, number, from, to, e)
+		return err
+	})
+	return changed, err
 }
 
-func (s fusedRegistry) SetAlias(ctx context.Context, model, alias string, from, to int64, at time.Time, e registry.Event) error {
-	return s.f.write(ctx, downRegistry, func() error { return s.Store.SetAlias(ctx, model, alias, from, to, at, e) })
+func (s fusedRegistry) SetAlias(ctx context.Context, m registry.AliasMove) (now registry.Alias, moved bool, err error) {
+	err = s.f.write(ctx, downRegistry, func() error { now, moved, err = s.Store.SetAlias(ctx, m); return err })
+	return now, moved, err
 }
 
 type fusedDrift struct {
@@ -167,6 +185,7 @@ func life(t *testing.T, s *stream, url string, until int, f *fuse) (dead bool) {
 	c.Data = s.recent(9)
 	var now clock
 	c.Now = now.get
+	retraintest.EndLease(t, stores.Retrain, c.Model)
 	loop, err := retrain.New(c)
 	require.NoError(t, err)
 	err = replay(ctx, loop, c.Stores, s, &now, until)
@@ -244,19 +263,19 @@ func readRemains(t *testing.T, url string) remains {
 	r.Retrainings, err = stores.Retrain.Retrainings(ctx, retrain.RetrainingQuery{Model: "churn"})
 	require.NoError(t, err)
 	for i := range r.Retrainings {
-		r.Retrainings[i].RunID = ""
+		r.Retrainings[i].RunID, r.Retrainings[i].Rev, r.Retrainings[i].Token = "", 0, 0
 	}
-	r.Versions, err = stores.Registry.Versions(ctx, "churn")
+	r.Versions, err = stores.Registry.Versions(ctx, "churn", 0, 0)
 	require.NoError(t, err)
 	for i := range r.Versions {
-		r.Versions[i].Lineage.RunID = ""
+		r.Versions[i].ModelID, r.Versions[i].Lineage.RunID = "", ""
 	}
-	audit, err := stores.Registry.Events(ctx, "churn", 0, 0)
+	audit, err := stores.Registry.Events(ctx, registry.EventQuery{Model: "churn"})
 	require.NoError(t, err)
 	for _, e := range audit {
 		r.Audit = append(r.Audit, fmt.Sprint(e.Seq, e.Kind, e.Version, e.From, e.To, e.Reason, e.Time))
 	}
-	alerts, err := stores.Drift.Alerts(ctx, drift.AlertQuery{Model: "churn"})
+	alerts, err := stores.Drift.Alerts(ctx, drift.AlertQuery{Model: "churn", Limit: 1 << 20})
 	require.NoError(t, err)
 	r.Alerts = len(alerts)
 	counts, err := stores.Serve.Counts(ctx, "churn")
@@ -265,6 +284,7 @@ func readRemains(t *testing.T, url string) remains {
 	r.Answers = readAnswers(t, stores)
 	r.Route, err = stores.Serve.Route(ctx, "churn")
 	require.NoError(t, err)
+	r.Route.Rev, r.Route.Token = 0, 0 // each life writes its token
 	return r
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync/atomic"
 	"time"
 
@@ -20,8 +21,10 @@ import (
 // one at a time, and a call that needs the loop's state waits for a step that
 // is under way, no longer than its context permits.
 //
-// Loops of several models may share their Stores: make all of them before the
-// first step. Of one model, one process at a time should step a Loop.
+// Loops of several models may share their Stores. Of one model any number of
+// processes may have a Loop on one database: all of them serve, follow the route
+// and log what they answered, and one of them leads, which is the one whose steps
+// do something (see Lead and Status).
 type Loop struct {
 	config  Config
 	server  *serve.Server
@@ -31,12 +34,21 @@ type Loop struct {
 	status  board                       // what Status and Metrics tell; needs no turn
 	poke    chan struct{}               // one token: Run is to step at once
 
+	leads   *leadership
+	digest  string // of configuration
+	written []byte // the configuration, as it is stored
+
 	turn        chan struct{} // holds one token: who has it may use what follows
-	launched    bool
+	restored    bool          // the stored route has been taken up
+	token       int64         // of the lease, when it was last looked at: what writes carry
+	claimed     int64         // the token under which this process took everything over; 0: it has not led yet
+	alias       int64         // registry.Alias.Seq of the champion's, as align found it
 	state       State
 	memory      memory
+	terms       terms     // of the retraining under way, or of the present configuration
+	termsFrom   string    // the digest that they are of
 	watcher     *watcher  // nil: to be restored from its checkpoint
-	fitBegan    time.Time // when this life began or took up the fit under way, by the process's own clock
+	fitSeen     string    // the try of a fit that this life has begun or taken up
 	unroutable  string    // why this process cannot have the challenger asked, found in this step; "": it can
 	poked       string    // the workflow after whose end Run steps at once
 	retainAfter time.Time // when the log's size is looked at again
@@ -50,8 +62,14 @@ func New(c Config) (*Loop, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	l := &Loop{config: c, turn: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
+	l := &Loop{
+		config: c, turn: make(chan struct{}, 1), poke: make(chan struct{}, 1),
+		leads: newLeadership(c.Stores.Retrain, c.Model, c.Lease),
+	}
 	l.turn <- struct{}{}
+	if err := l.describeConfig(); err != nil {
+		return nil, fmt.Errorf("retrain: new loop of %q: %w", c.Model, err)
+	}
 	if err := c.Stores.Engine.Register(l.fitWorkflow(), l.fit); err != nil {
 		return nil, fmt.Errorf("retrain: new loop of %q: %w", c.Model, err)
 	}
@@ -130,62 +148,67 @@ func (l *Loop) alone(ctx context.Context, op string, fn func(ctx context.Context
 	return nil
 }
 
-// launch starts the engine and loads what is served, once a life.
-func (l *Loop) launch(ctx context.Context) error {
-	if l.launched {
-		return nil
-	}
-	if err := l.server.Restore(ctx, l.config.Model); err != nil && !errors.Is(err, ErrNotFound) {
-		// A challenger that cannot be loaded, say: the step sees what the alias names.
-		l.config.Logger.ErrorContext(ctx, "the route of the last life cannot be taken up", "model", l.config.Model, "error", err)
-	}
-	if err := l.config.Stores.Engine.Launch(ctx); err != nil {
-		return err
-	}
-	l.launched = true
-	return nil
-}
-
-// open launches the loop and reads its state, which another process may have
-// changed meanwhile.
-func (l *Loop) open(ctx context.Context) error {
-	if err := l.launch(ctx); err != nil {
-		return err
-	}
-	if err := l.readState(ctx); err != nil {
-		return err
-	}
-	l.status.see(l)
-	return nil
-}
-
 // Open brings the loop to where its last life ended: the champion is loaded and
-// answers, unfinished fits resume. Step, FitFirst and Run call it themselves;
-// call it to serve before the first of them. It returns the time of the last
-// completed step, zero when there was none.
+// answers, and where this process leads, unfinished fits resume. Step, FitFirst
+// and Run call it themselves; call it to serve before the first of them. It
+// returns the time of the last completed step, zero when there was none.
 func (l *Loop) Open(ctx context.Context) (time.Time, error) {
 	var steppedAt time.Time
 	err := l.alone(ctx, "open", func(ctx context.Context) error {
-		err := l.open(ctx)
+		if _, err := l.open(ctx); err != nil {
+			// It serves even so; the step tells of the error.
+			l.config.Logger.ErrorContext(ctx, "this process does not lead", "model", l.config.Model, "error", err)
+			if err := l.readState(ctx); err != nil {
+				return err
+			}
+		}
 		steppedAt = l.state.SteppedAt
-		return err
+		return nil
 	})
 	return steppedAt, err
 }
 
-// Close makes what was answered durable and stops the server. The stores stay
-// open: they are the caller's. Call it after Run has returned.
-func (l *Loop) Close(ctx context.Context) error { return l.server.Close(ctx) }
+// Close makes what was answered durable, stops the server, and lets another
+// process lead. The stores stay open: they are the caller's. Call it after Run has
+// returned.
+func (l *Loop) Close(ctx context.Context) error {
+	return errors.Join(l.leads.release(ctx), l.server.Close(ctx))
+}
 
-// Events returns what happened after the event with the given Seq, in order.
+// Events returns what happened after the event with the given Seq, in order, at
+// most DefaultLimit events: ask again after the last one.
 func (l *Loop) Events(ctx context.Context, after int64) ([]Event, error) {
 	return l.config.Stores.Retrain.Events(ctx, EventQuery{Model: l.config.Model, After: after})
 }
 
-// Retrainings returns every retraining, by Number; the first ones, up to the
-// first champion's, have no Champion.
+// Retrainings returns the latest DefaultLimit retrainings, by Number; the first
+// ones, up to the first champion's, have no Champion. AllRetrainings has them all.
 func (l *Loop) Retrainings(ctx context.Context) ([]Retraining, error) {
-	return l.config.Stores.Retrain.Retrainings(ctx, RetrainingQuery{Model: l.config.Model})
+	return l.config.Stores.Retrain.Retrainings(ctx, RetrainingQuery{Model: l.config.Model, Last: DefaultLimit})
+}
+
+// AllRetrainings yields every retraining, by Number, a page at a time. An error
+// is the last that it yields.
+func (l *Loop) AllRetrainings(ctx context.Context) iter.Seq2[Retraining, error] {
+	return func(yield func(Retraining, error) bool) {
+		q := RetrainingQuery{Model: l.config.Model}
+		for {
+			page, err := l.config.Stores.Retrain.Retrainings(ctx, q)
+			if err != nil {
+				yield(Retraining{}, err)
+				return
+			}
+			for _, r := range page {
+				if !yield(r, nil) {
+					return
+				}
+				q.From = r.Number + 1
+			}
+			if len(page) == 0 {
+				return
+			}
+		}
+	}
 }
 
 // timestamp returns t as stores keep it.

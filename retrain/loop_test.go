@@ -32,14 +32,12 @@ func TestLoopRecoversFromConceptChange(t *testing.T) {
 	require.Greater(t, w.accuracy(52*rowsADay, 60*rowsADay), 0.85, "in the end")
 	require.Subset(t, w.kinds(), []string{"promoted", "alert.fired", "retrain.started", "gate", "shadow", "canary"})
 
-	champion, err := w.stores.Registry.Alias(t.Context(), "churn", registry.Champion)
+	champion, v, err := w.stores.Registry.Alias(t.Context(), "churn", registry.Champion)
 	require.NoError(t, err)
 	require.Greater(t, champion.Version, int64(1))
 	made, err := w.stores.Retrain.Retrainings(t.Context(), retrain.RetrainingQuery{Model: "churn", Version: champion.Version})
 	require.NoError(t, err)
 	require.Len(t, made, 1)
-	v, err := w.stores.Registry.Version(t.Context(), "churn", champion.Version)
-	require.NoError(t, err)
 	require.Equal(t, made[0].RunID, v.Lineage.RunID, "a version knows its run")
 	require.Equal(t, made[0].FittedTo, v.Lineage.DataTo, "and what it was fitted on")
 	run, err := w.stores.Tracking.Run(t.Context(), made[0].RunID)
@@ -156,7 +154,7 @@ func TestCanaryRollsBack(t *testing.T) {
 
 func requireChampion(t *testing.T, w *world, version int64) {
 	t.Helper()
-	alias, err := w.stores.Registry.Alias(t.Context(), "churn", registry.Champion)
+	alias, _, err := w.stores.Registry.Alias(t.Context(), "churn", registry.Champion)
 	require.NoError(t, err)
 	require.Equal(t, version, alias.Version)
 }

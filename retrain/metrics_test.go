@@ -63,7 +63,7 @@ type faultyStore struct {
 	write error
 }
 
-func (s *faultyStore) Cursor(ctx context.Context, model, sender string) ([]byte, error) {
+func (s *faultyStore) Cursor(ctx context.Context, model, sender string) (retrain.Cursor, error) {
 	if s.hang.Load() {
 		select {}
 	}

@@ -20,6 +20,10 @@ func (l *Loop) fit(ctx context.Context, steps Steps, input []byte) ([]byte, erro
 	if err := json.Unmarshal(input, &in); err != nil {
 		return nil, err
 	}
+	by, err := l.readTerms(ctx, in.Config)
+	if err != nil {
+		return nil, err
+	}
 	var out fitOutput
 	seen, err := durable(ctx, steps, "validate", func(ctx context.Context) (dataSummary, error) { return l.summarize(ctx, in) })
 	if err != nil {
@@ -41,11 +45,11 @@ func (l *Loop) fit(ctx context.Context, steps Steps, input []byte) ([]byte, erro
 	}
 	out.Metrics, out.Errors = held.Metrics, held.Errors
 	if in.Champion != 0 {
-		if out.Verdicts, err = durable(ctx, steps, "compare", func(ctx context.Context) ([]Verdict, error) { return l.compare(ctx, in, fitted.Bundle) }); err != nil {
+		if out.Verdicts, err = durable(ctx, steps, "compare", func(ctx context.Context) ([]Verdict, error) { return l.compare(ctx, in, by, fitted.Bundle) }); err != nil {
 			return nil, err
 		}
 	}
-	if outcome, _ := sum(out.Verdicts); outcome == Pass || (outcome == Undetermined && l.config.Inconclusive == GoOn) {
+	if outcome, _ := sum(out.Verdicts); outcome == Pass || (outcome == Undetermined && by.Inconclusive == GoOn) {
 		if out.Version, err = durable(ctx, steps, "register", func(ctx context.Context) (int64, error) { return l.register(ctx, in, out, fitted) }); err != nil {
 			return nil, err
 		}
@@ -66,7 +70,7 @@ func durable[R any](ctx context.Context, steps Steps, name string, fn func(ctx c
 			return err
 		})
 		return raw, err
-	})
+	}, nil)
 	if err != nil {
 		return result, fmt.Errorf("%s: %w", name, err)
 	}
@@ -77,7 +81,11 @@ func durable[R any](ctx context.Context, steps Steps, name string, fn func(ctx c
 // fit, where there is one, else what the source yields.
 func (l *Loop) fitData(ctx context.Context, in fitInput) (dataset, error) {
 	if !in.FromHistory {
-		return l.dataset(ctx, in.Now, in.ChampionTo, in.Champion != 0)
+		by, err := l.readTerms(ctx, in.Config)
+		if err != nil {
+			return dataset{}, err
+		}
+		return l.dataset(ctx, by, in.Now, in.ChampionTo, in.Champion != 0)
 	}
 	history := l.history.Load()
 	if history == nil { // resumed by Open or Step; the next FitFirst runs it again

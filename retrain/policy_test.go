@@ -90,7 +90,7 @@ func TestBackoffOfHugeSettings(t *testing.T) {
 	for n := 1; n < 100; n++ {
 		require.GreaterOrEqual(t, p.backoff(n), day)
 	}
-	l := Loop{config: Config{LabelDelay: 90 * day, Rollout: Rollout{Patience: 1000}}}
+	l := terms{LabelDelay: 90 * day, Rollout: Rollout{Patience: 1000}}
 	require.Greater(t, l.patience(30*day), 90*365*day)
 }
 

@@ -29,7 +29,7 @@ func (l *Loop) reportReach(ctx context.Context, now time.Time, r Retraining) err
 			if due := age - l.config.LabelDelay; due > l.config.LabelDelay && counts.Predictions > 0 {
 				labelled = min(1, float64(counts.Labels)/(float64(counts.Predictions)*due.Hours()/age.Hours()))
 			}
-			texts = append(texts, l.outOfReach(float64(counts.Predictions)/max(inDays(age), 1), labelled)...)
+			texts = append(texts, l.terms.outOfReach(float64(counts.Predictions)/max(inDays(age), 1), labelled)...)
 		}
 		if len(texts) > 0 {
 			if err := l.report(ctx, Event{Time: now, Kind: EventUnreachable, Key: r.ID + "/reach", Text: strings.Join(texts, "; ")}); err != nil {
@@ -110,7 +110,7 @@ func (l *Loop) holdoutOutOfReach(ctx context.Context, champion int64) ([]string,
 	if err != nil {
 		return nil, err
 	}
-	span, needed := inDays(v.Lineage.DataTo.Sub(v.Lineage.DataFrom)), float64(max(leastCompared, l.gateRows()))
+	span, needed := inDays(v.Lineage.DataTo.Sub(v.Lineage.DataFrom)), float64(max(leastCompared, termsOf(l.config).gateRows()))
 	if len(l.config.Gates) == 0 || v.Lineage.Rows == 0 || span <= 0 {
 		return nil, nil
 	}
@@ -128,18 +128,18 @@ func (l *Loop) holdoutOutOfReach(ctx context.Context, champion int64) ([]string,
 
 // outOfReach says which waits of the rollout end before enough rows can have
 // come, at so many predictions a day of which that part gets labels.
-func (l *Loop) outOfReach(perDay, labelled float64) []string {
+func (t terms) outOfReach(perDay, labelled float64) []string {
 	var texts []string
-	rollout, needed := l.config.Rollout, float64(l.minLabels())
+	rollout, needed := t.Rollout, float64(t.minLabels())
 	if rollout.Shadow > 0 {
-		open := l.patience(rollout.Shadow) - l.config.LabelDelay // rows after that have no label in time
+		open := t.patience(rollout.Shadow) - t.LabelDelay // rows after that have no label in time
 		if got := perDay * labelled * inDays(open); got < needed {
 			texts = append(texts, fmt.Sprintf("the shadow needs %.0f labelled rows, and in the %.0f days that Rollout.Shadow and Rollout.Patience give it, at %.3g predictions a day, about %.0f come: lengthen Shadow to %.0f days, or lower MinLabels",
 				needed, inDays(open), perDay, got, needed/max(perDay*labelled, 1e-9)))
 		}
 	}
 	if n := len(rollout.Weights); n > 0 {
-		open := l.patience(rollout.Bake) - l.config.LabelDelay
+		open := t.patience(rollout.Bake) - t.LabelDelay
 		weight := rollout.Weights[n-1]
 		calls := perDay * weight * inDays(open)
 		for _, earlier := range rollout.Weights[:n-1] { // labels count over all weights

@@ -42,7 +42,7 @@ func TestObstacles(t *testing.T) {
 // its rows take to come.
 func TestHoldoutTime(t *testing.T) {
 	l := &Loop{config: Config{Gates: []Gate{NonInferior("log_loss", 0.05), SmokeTest()}}}
-	require.Equal(t, 446, l.gateRows())
+	require.Equal(t, 446, termsOf(l.config).gateRows())
 	for _, c := range []struct {
 		rows int64
 		days int

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/registry"
+	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/train/frame"
 )
 
@@ -19,19 +22,47 @@ const drainTimeout = 10 * time.Second
 // was answered durable and returns nil. A retraining that is under way goes on
 // at the next start. A failed step is reported (see Status) and tried again; Run
 // gives up only when the stores or the server are closed, and returns that error.
+//
+// Where several processes run the loop of one model on one database, one of them
+// leads: it holds a lease of Config.Lease, which is renewed beside the steps. The
+// others serve, follow the route and log what they answered. A leader whose Run
+// returns hands over at once; one that is killed is followed by another within
+// Config.Lease and a tenth of it.
 func (l *Loop) Run(ctx context.Context) error {
 	beside, stop := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	work.Go(func() { l.runDelivery(beside) })
+	work.Go(func() { l.leads.keep(beside, l.pokeRun) })
+	work.Go(func() { runFollow(beside, l.server, l.config.Model, l.config.Logger) })
 	err := l.runSteps(beside)
 	stop()
 	work.Wait()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	released := l.leads.release(drain) // first: nobody is to wait for the draining
 	if err != nil {
 		return err
 	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
+	if released != nil { // the lease ends by itself
+		l.config.Logger.ErrorContext(drain, "the lease cannot be released: another process leads once its time is over", "model", l.config.Model, "error", released)
+	}
 	return l.server.Flush(drain)
+}
+
+// runFollow follows the stored route until ctx is done. A store that cannot be
+// waited on leaves it to the steps.
+func runFollow(ctx context.Context, server *serve.Server, model string, logger *slog.Logger) {
+	if err := server.Follow(ctx, model); err != nil && ctx.Err() == nil {
+		logger.WarnContext(ctx, "the route is followed at each step only", "model", model, "error", err)
+	}
+}
+
+// pokeRun makes Run step at once.
+func (l *Loop) pokeRun() {
+	select {
+	case l.poke <- struct{}{}:
+	default:
+	}
 }
 
 func (l *Loop) runSteps(ctx context.Context) error {
@@ -68,10 +99,7 @@ func (l *Loop) pokeAfter(id string) {
 		if _, err := l.config.Stores.Engine.Wait(ctx, id); err != nil {
 			return
 		}
-		select {
-		case l.poke <- struct{}{}:
-		default:
-		}
+		l.pokeRun()
 	}()
 }
 
@@ -81,7 +109,7 @@ func (l *Loop) pokeAfter(id string) {
 func (l *Loop) Settle(ctx context.Context) error {
 	var fitting string
 	err := l.alone(ctx, "settle", func(ctx context.Context) error {
-		if err := l.open(ctx); err != nil {
+		if leads, err := l.open(ctx); err != nil || !leads {
 			return err
 		}
 		if a := l.memory.Attempt; a != nil && a.Retraining.Stage == Fitting && !a.FitStartedAt.IsZero() {
@@ -106,30 +134,56 @@ func (l *Loop) Settle(ctx context.Context) error {
 // FitFirst fits the first champion on the history, whose labels are all known,
 // and serves it; it returns when that is done. When there is a champion it does
 // nothing. A nil history stands for what Data yields by now, as the loop takes it
-// without a FitFirst, at its first steps.
+// without a FitFirst, at its first steps. Where another process leads, it waits
+// until that one has made a champion, or this one leads.
 // When a FitFirst was cut off, call it again in the next life: the history is
 // not stored. Errors: the fit's own.
 func (l *Loop) FitFirst(ctx context.Context, now time.Time, history *frame.Table) error {
 	l.history.Store(history)
 	now = timestamp(now)
-	return l.alone(ctx, "first fit of", func(ctx context.Context) error {
-		if err := l.open(ctx); err != nil {
+	for {
+		done := false
+		err := l.alone(ctx, "first fit of", func(ctx context.Context) (err error) {
+			done, err = l.fitFirstOrFollow(ctx, now)
+			return err
+		})
+		if err != nil || done {
 			return err
 		}
-		before := l.memory.Followed
-		champion, err := l.align(ctx, now)
-		switch {
-		case err != nil:
-			return err
-		case champion == 0:
-			return l.fitFirst(ctx, now)
+		if err := sleep(ctx, l.leads.ttl/waitPart); err != nil {
+			return fmt.Errorf("retrain: first fit of %s: %w", l.config.Model, err)
 		}
-		l.history.Store(nil) // it is needed no more
-		if l.memory.Followed != before {
-			return l.putState(ctx)
+	}
+}
+
+// fitFirstOrFollow reports whether there is a champion.
+func (l *Loop) fitFirstOrFollow(ctx context.Context, now time.Time) (bool, error) {
+	leads, err := l.open(ctx)
+	if err != nil {
+		return false, err
+	}
+	if !leads {
+		alias, err := l.registry(now).Alias(ctx, l.config.Model, registry.Champion)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return false, err
 		}
-		return nil
-	})
+		return alias.Version != 0, l.follow(ctx)
+	}
+	held, stop := l.leads.hold(ctx)
+	defer stop()
+	before := l.memory.Followed
+	champion, err := l.align(held, now)
+	switch {
+	case err != nil:
+		return false, err
+	case champion == 0:
+		return true, l.fitFirst(held, now)
+	}
+	l.history.Store(nil) // it is needed no more
+	if l.memory.Followed != before {
+		return true, l.putState(held)
+	}
+	return true, nil
 }
 
 // fitFirst begins or takes up the first fit, waits for it and promotes it.

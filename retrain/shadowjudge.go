@@ -18,7 +18,7 @@ import (
 // lets no worse challenger through. Calls that fail or are slow are harm of their
 // own, looked for at every step: rows without an answer are in no comparison.
 func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdue bool, err error) {
-	a, w, rollout := l.memory.Attempt, l.watcher, l.config.Rollout
+	a, w, rollout := l.memory.Attempt, l.watcher, l.terms.Rollout
 	if w == nil || w.shadow == nil {
 		return nil, false, nil
 	}
@@ -26,7 +26,7 @@ func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdu
 	if harm := harmOf("shadow", s.watches()); harm != nil || now.Before(a.Retraining.StageSince.Add(rollout.Shadow)) {
 		return harm, false, nil
 	}
-	overdue = !now.Before(a.Retraining.StageSince.Add(l.patience(rollout.Shadow)))
+	overdue = !now.Before(a.Retraining.StageSince.Add(l.terms.patience(rollout.Shadow)))
 	verdict := Verdict{Gate: fmt.Sprintf("shadow: non-inferior: %s by %g %%", rollout.Metric, 100*rollout.Margin), Metric: rollout.Metric, Outcome: Undetermined, N: s.paired}
 	if l.withheld(a, s, overdue, &verdict) {
 		return &verdict, overdue, nil
@@ -62,14 +62,14 @@ func (l *Loop) judgeShadow(_ context.Context, now time.Time) (v *Verdict, overdu
 // withheld reports that the shadow is not compared yet, and why.
 func (l *Loop) withheld(a *attempt, s *shadowWatch, overdue bool, v *Verdict) bool {
 	why := s.suspicion()
-	if s.paired < l.minLabels() {
-		why = fmt.Sprintf("%d live rows were answered by both and labelled, %d are wanted: the shadow answered %d calls and failed on %d", s.paired, l.minLabels(), s.Answered, s.Failed)
+	if s.paired < l.terms.minLabels() {
+		why = fmt.Sprintf("%d live rows were answered by both and labelled, %d are wanted: the shadow answered %d calls and failed on %d", s.paired, l.terms.minLabels(), s.Answered, s.Failed)
 	}
 	if why == "" {
 		return false
 	}
 	l.memory.wait("judge", fmt.Sprintf("the shadow of %s is not judged yet: %s", a.Retraining.ID, why))
-	v.Needed, v.Reason = l.minLabels(), fmt.Sprintf("%s (Rollout.Inconclusive: %s)", why, l.config.Rollout.Inconclusive)
+	v.Needed, v.Reason = l.terms.minLabels(), fmt.Sprintf("%s (Rollout.Inconclusive: %s)", why, l.terms.Rollout.Inconclusive)
 	if against := s.against(); against != "" && overdue {
 		v.Outcome, v.Reason = Fail, against
 	}
@@ -89,13 +89,13 @@ func (l *Loop) awaitsRows(a *attempt, s *shadowWatch) bool {
 // many as show a difference of the margin with a power of 0.8, by the variance of
 // the rows that are there. It takes no part of the level: it looks at no mean.
 func (l *Loop) planShadow(champion, challenger metric.Scores, margin float64) (int, error) {
-	if n := l.config.Rollout.MinLabels; n > 0 {
+	if n := l.terms.Rollout.MinLabels; n > 0 {
 		return n, nil
 	}
 	if !(margin > 0) {
 		return leastLabels, nil
 	}
-	n, err := judge.RowsFromPilot(l.config.Rollout.Metric, challenger, champion, margin, &judge.Options{Alpha: shadowAlpha / 2})
+	n, err := judge.RowsFromPilot(l.terms.Rollout.Metric, challenger, champion, margin, &judge.Options{Alpha: shadowAlpha / 2})
 	return min(max(n, leastLabels), maxPairs/2), err // the oldest half may have been forgotten
 }
 
@@ -103,8 +103,8 @@ func (l *Loop) planShadow(champion, challenger metric.Scores, margin float64) (i
 const shadowAlpha = 0.05
 
 // patience is how long a stage of the planned time waits for its labels.
-func (l *Loop) patience(planned time.Duration) time.Duration {
-	wait := l.config.Rollout.Patience * float64(planned+l.config.LabelDelay)
+func (t terms) patience(planned time.Duration) time.Duration {
+	wait := t.Rollout.Patience * float64(planned+t.LabelDelay)
 	return time.Duration(min(wait, float64(longestWait)))
 }
 
@@ -112,8 +112,8 @@ func (l *Loop) patience(planned time.Duration) time.Duration {
 const longestWait = 100 * 365 * 24 * time.Hour
 
 // minLabels is how many labelled rows a rollout is judged on at least.
-func (l *Loop) minLabels() int {
-	if n := l.config.Rollout.MinLabels; n > 0 {
+func (t terms) minLabels() int {
+	if n := t.Rollout.MinLabels; n > 0 {
 		return n
 	}
 	return leastLabels

@@ -35,13 +35,13 @@ type forgetful struct {
 	loses int
 }
 
-func (f *forgetful) SetAlias(ctx context.Context, model, alias string, from, to int64, at time.Time, e registry.Event) error {
-	err := f.Store.SetAlias(ctx, model, alias, from, to, at, e)
-	if err == nil && from != 0 && f.loses > 0 {
+func (f *forgetful) SetAlias(ctx context.Context, m registry.AliasMove) (registry.Alias, bool, error) {
+	now, moved, err := f.Store.SetAlias(ctx, m)
+	if err == nil && m.From != 0 && f.loses > 0 {
 		f.loses--
-		return errReset
+		return registry.Alias{}, false, errReset
 	}
-	return err
+	return now, moved, err
 }
 
 func onStores(change func(s *retrain.Stores)) func(*retrain.Config) {
@@ -119,7 +119,7 @@ type panicky struct {
 	on bool
 }
 
-func (p *panicky) Alias(ctx context.Context, model, alias string) (registry.Alias, error) {
+func (p *panicky) Alias(ctx context.Context, model, alias string) (registry.Alias, registry.Version, error) {
 	if p.on {
 		panic("no registry")
 	}

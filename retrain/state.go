@@ -30,6 +30,7 @@ type memory struct {
 	Labels     labelCursor       `json:"labels"`            // where Config.Labels has been read to
 	AlertSeq   int64             `json:"alert_seq"`         // the last change of an alert that was reported
 	FirstSeen  time.Time         `json:"first_seen"`        // of a prediction; zero before
+	Config     string            `json:"config,omitempty"`  // digest of the configuration of the last process that led
 }
 
 // request is a person's wish for a retraining. It is fulfilled once there is
@@ -49,6 +50,7 @@ type pause struct {
 type attempt struct {
 	Retraining    Retraining `json:"retraining"`
 	FitStartedAt  time.Time  `json:"fit_started_at"` // zero: the fit has not been begun
+	FitBegan      time.Time  `json:"fit_began"`      // when the present try began, by the clock of the process that began it
 	FitTries      int        `json:"fit_tries"`      // of the fit that failed for want of something that may come back
 	FitAfter      time.Time  `json:"fit_after"`      // no try before it
 	FromHistory   bool       `json:"from_history"`   // fits FitFirst's rows
@@ -94,10 +96,10 @@ func (l *Loop) putState(ctx context.Context) error {
 		return err
 	}
 	next := l.state
-	next.Rev, next.Data = next.Rev+1, data
+	next.Rev, next.Token, next.Data = next.Rev+1, l.token, data
 	err = l.config.Stores.Retrain.PutState(ctx, next)
 	if errors.Is(err, ErrConflict) {
-		return fault.Errorf(fault.Conflict, "another process steps the loop of %s: let one do it (%w)", l.config.Model, err)
+		return fmt.Errorf("another process has written the state: %w", err)
 	}
 	if err == nil {
 		l.state = next

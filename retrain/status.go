@@ -46,6 +46,10 @@ type Status struct {
 	LabelLag     time.Duration     // from the latest prediction with a label to the last step; 0: no label has come
 	Labels       LabelStatus
 	Senders      []alert.Status
+	Leader       string    // the process that leads, as this one last heard; "": none, or it has not asked yet
+	Leading      bool      // it is this one
+	Token        int64     // fencing token of its lease
+	Until        time.Time // when the lease ends unless it is renewed
 }
 
 // LabelStatus counts what came of Config.Labels.
@@ -69,6 +73,7 @@ type Backlog struct {
 func (l *Loop) Status(ctx context.Context) (Status, error) {
 	s := l.status.snapshot()
 	s.Model, s.Log = l.config.Model, l.server.Stats()
+	l.seeLease(&s)
 	if len(l.config.Alerts) == 0 {
 		return s, nil
 	}
@@ -77,6 +82,13 @@ func (l *Loop) Status(ctx context.Context) (Status, error) {
 		err = fmt.Errorf("retrain: status of %s: %w", l.config.Model, err)
 	}
 	return s, err
+}
+
+// seeLease takes over who leads.
+func (l *Loop) seeLease(s *Status) {
+	var lease Lease
+	lease, s.Leading = l.leads.view()
+	s.Leader, s.Token, s.Until = lease.Holder, lease.Token, lease.Until
 }
 
 // board is what a loop shows of itself. It has a lock of its own: a step that

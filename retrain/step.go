@@ -18,10 +18,15 @@ import (
 // Parts that fail do not keep the others from being done: the error joins all
 // of them, and Status and an event tell of each. A now that lies before the last
 // step is taken for a clock that was set back.
+//
+// Of all processes that step the loop one leads. A Step of another one follows the
+// route, makes what it answered durable, does nothing else and returns nil: Status
+// says so. One that loses the lead in the middle of a step stores nothing of it
+// any more and returns a Conflict.
 func (l *Loop) Step(ctx context.Context, now time.Time) error {
 	now = timestamp(now)
 	return l.alone(ctx, "step", func(ctx context.Context) error {
-		err := l.step(ctx, now)
+		err := l.stepOrFollow(ctx, now)
 		l.status.see(l)
 		if err != nil {
 			return fmt.Errorf("at %s: %w", now.Format(time.RFC3339), err)
@@ -36,13 +41,27 @@ type part struct {
 	do   func(ctx context.Context, now time.Time) error
 }
 
-func (l *Loop) step(ctx context.Context, now time.Time) error {
-	if err := l.open(ctx); err != nil {
+// stepOrFollow steps where this process leads, and only follows where it does not.
+func (l *Loop) stepOrFollow(ctx context.Context, now time.Time) error {
+	leads, err := l.open(ctx)
+	if err != nil {
 		if ctx.Err() == nil {
 			l.status.fail(l.config.Now(), partStores, err)
 		}
-		return err
+		return errors.Join(err, l.follow(ctx))
 	}
+	if !leads {
+		return l.follow(ctx)
+	}
+	held, stop := l.leads.hold(ctx)
+	defer stop()
+	if err = l.step(held, now); err != nil && l.deposed(ctx, held, now, err) {
+		return errors.Join(err, l.follow(ctx))
+	}
+	return err
+}
+
+func (l *Loop) step(ctx context.Context, now time.Time) error {
 	if now.Equal(l.state.SteppedAt) && !l.memory.Unfinished {
 		return nil
 	}
@@ -66,7 +85,7 @@ func (l *Loop) step(ctx context.Context, now time.Time) error {
 		{partRetention, l.retain},
 	})
 	if ctx.Err() != nil {
-		return errors.Join(append(errs, ctx.Err())...) // the step was cut off: it is run again
+		return errors.Join(append(errs, context.Cause(ctx))...) // the step was cut off: it is run again
 	}
 	l.status.seeStep(l.waits(now, l.memory.Followed), l.backlog(ctx))
 	before := l.state.SteppedAt
@@ -129,6 +148,7 @@ func (l *Loop) doParts(ctx context.Context, now time.Time, parts []part) []error
 
 // The parts of a step, as Status and events name them.
 const (
+	partFollow    = "follow the route" // of a process that does not lead
 	partStores    = "stores"
 	partState     = "state"
 	partAlias     = "follow the alias"
@@ -142,7 +162,7 @@ const (
 
 // stepParts are all of them, in their order.
 func stepParts() []string {
-	return []string{partStores, partAlias, partPending, partLog, partLabels, partWatch, partAdvance, partRetention, partState}
+	return []string{partFollow, partStores, partAlias, partPending, partLog, partLabels, partWatch, partAdvance, partRetention, partState}
 }
 
 // noteFailure keeps the count of a part's failures and reports the first of a

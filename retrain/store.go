@@ -1,7 +1,6 @@
 package retrain
 
 import (
-	"context"
 	"time"
 
 	"github.com/mlloop/mlloop/drift"
@@ -81,7 +80,10 @@ type Verdict struct {
 type Retraining struct {
 	ID         string // "<model>/<number>"
 	Model      string
-	Number     int64 // 0, 1, 2 … within the model
+	Number     int64  // 0, 1, 2 … within the model
+	Rev        int64  // rises by one with each change; compare-and-set
+	Token      int64  // of the lease under which it was written last
+	Config     string // digest of the configuration that it runs under, as Store.Config has it; "": not on record
 	Causes     []Cause
 	Stage      Stage
 	Weight     int   // which of Rollout.Weights the canary has, counted from 0
@@ -97,63 +99,4 @@ type Retraining struct {
 	StageSince time.Time // when the present stage began
 	EndedAt    time.Time // zero until final
 	Reason     string    // why it is in its stage
-}
-
-// State is where a model's loop stands between steps.
-type State struct {
-	Model     string
-	Rev       int64     // rises by one with each change; compare-and-set
-	SteppedAt time.Time // the last completed Step
-	Data      []byte    // the loop's own, JSON
-}
-
-// Event is something that happened, for people and progress displays.
-type Event struct {
-	Seq   int64
-	Model string
-	Time  time.Time
-	Kind  string // one of the Event constants, or the Stage that a retraining entered
-	Text  string // for a reader
-	Key   string // idempotency: one event a key
-}
-
-// RetrainingQuery selects a model's retrainings, by Number.
-type RetrainingQuery struct {
-	Model   string
-	Version int64 // only those that made this version; 0: all
-	Last    int   // only so many, the latest; 0: all
-}
-
-// EventQuery selects a model's events, by Seq.
-type EventQuery struct {
-	Model string
-	After int64 // only those with a Seq above it
-	Limit int   // 0: all
-}
-
-// Store keeps the loop's retrainings, events and state. Stores are safe for
-// concurrent use. Embed UnimplementedStore, so that a method can be added
-// without breaking you.
-type Store interface {
-	// PutRetraining stores r, replacing the one of its ID.
-	PutRetraining(ctx context.Context, r Retraining) error
-	// Retrainings returns those that the query selects, by Number.
-	Retrainings(ctx context.Context, q RetrainingQuery) ([]Retraining, error)
-	// AppendEvent stores e; one whose Key is stored is left as it is.
-	AppendEvent(ctx context.Context, e Event) error
-	// Events returns those that the query selects, by Seq, which is never reused.
-	Events(ctx context.Context, q EventQuery) ([]Event, error)
-	// PutState stores the loop's state if the stored one's Rev is s.Rev-1 (with
-	// s.Rev 1: if none is stored). Errors: Conflict.
-	PutState(ctx context.Context, s State) error
-	// State returns the stored state. Errors: NotFound.
-	State(ctx context.Context, model string) (State, error)
-	// PutCursor stores how far a sender of the model's alerts has come, replacing
-	// what was stored before. Cursor returns it. Errors: NotFound.
-	PutCursor(ctx context.Context, model, sender string, data []byte) error
-	Cursor(ctx context.Context, model, sender string) ([]byte, error)
-	// Close releases what the store opened itself.
-	Close() error
-
-	mustEmbedUnimplementedStore()
 }

@@ -18,6 +18,7 @@ type transition struct {
 	Next   Retraining `json:"next"` // in its new stage
 	Events []Event    `json:"events,omitempty"`
 	Now    time.Time  `json:"now"`
+	Alias  int64      `json:"alias,omitempty"` // registry.Alias.Seq of the champion's, when it was decided
 }
 
 // id names a transition: a retraining enters a stage at a weight once.
@@ -39,7 +40,7 @@ func (l *Loop) move(ctx context.Context, now time.Time, r Retraining, d decision
 	if r.Stage.Final() {
 		r.EndedAt = now
 	}
-	t := transition{Next: r, Now: now}
+	t := transition{Next: r, Now: now, Alias: l.alias}
 	kinds := map[Stage]string{Fitting: EventGate, Shadowing: EventShadow, Canarying: EventCanary}
 	for i, v := range d.Verdicts {
 		t.Events = append(t.Events, verdictEvent(kinds[before], fmt.Sprintf("%s/verdict/%d", from, i), v))
@@ -61,10 +62,14 @@ func (l *Loop) finishPending(ctx context.Context) error {
 		return nil
 	}
 	err := l.carryOut(ctx, *t)
+	if errors.Is(err, ErrConflict) {
+		if other := l.stillLeads(ctx); other != nil {
+			return other // it stays pending, and is the leader's
+		}
+	}
 	switch {
 	case err == nil:
-		err = l.recordStage(ctx, *t)
-		if err != nil {
+		if err = l.recordStage(ctx, t); err != nil {
 			return err // it has happened, and stays pending until the record says so
 		}
 		l.settleTransition(*t)
@@ -115,6 +120,7 @@ func (l *Loop) settleTransition(t transition) {
 	if t.Next.Stage.Final() {
 		m.Ledger.end(t.Now, t.Next)
 		m.Attempt = nil
+		l.terms, l.termsFrom = termsOf(l.config), l.digest
 		if t.Next.Stage == Promoted {
 			m.Followed = t.Next.Version
 			l.history.Store(nil)
@@ -165,13 +171,14 @@ func (l *Loop) routeStage(ctx context.Context, t transition) error {
 func (l *Loop) registerStage(ctx context.Context, t transition) error {
 	r := t.Next
 	models := l.registry(t.Now)
-	change := registry.Change{Reason: fmt.Sprintf("retraining %s: %s", r.ID, r.Reason)}
+	change := registry.Change{Reason: fmt.Sprintf("retraining %s: %s", r.ID, r.Reason), Token: t.Alias}
 	switch r.Stage {
 	case Promoted:
 		if err := l.setState(ctx, models, r.Version, registry.Approved, change); err != nil {
 			return err
 		}
-		return models.Promote(ctx, l.config.Model, r.Version, r.Champion, change)
+		_, err := models.Promote(ctx, l.config.Model, r.Version, r.Champion, change)
+		return err
 	case Rejected, RolledBack, Failed, Inconclusive, Superseded:
 		if r.Version != 0 {
 			return l.setState(ctx, models, r.Version, registry.Rejected, change)
@@ -191,8 +198,9 @@ func (l *Loop) setState(ctx context.Context, models *registry.Client, version in
 }
 
 // recordStage stores the retraining in its new stage and reports it.
-func (l *Loop) recordStage(ctx context.Context, t transition) error {
-	if err := l.config.Stores.Retrain.PutRetraining(ctx, t.Next); err != nil {
+func (l *Loop) recordStage(ctx context.Context, t *transition) error {
+	var err error
+	if t.Next, err = l.record(ctx, t.Next); err != nil {
 		return err
 	}
 	for _, e := range append(t.Events, Event{Kind: string(t.Next.Stage), Text: l.describe(t.Next), Key: t.id()}) {
@@ -209,7 +217,7 @@ func (l *Loop) describe(r Retraining) string {
 	case Shadowing:
 		return fmt.Sprintf("version %d runs in the shadow of version %d", r.Version, r.Champion)
 	case Canarying:
-		return fmt.Sprintf("version %d answers %g %% of the keys", r.Version, 100*l.config.Rollout.weight(r.Weight))
+		return fmt.Sprintf("version %d answers %g %% of the keys", r.Version, 100*l.terms.Rollout.weight(r.Weight))
 	case Promoted:
 		return fmt.Sprintf("version %d is the champion: %s", r.Version, r.Reason)
 	case Recommended:

@@ -2,6 +2,7 @@ package retrain
 
 import (
 	"context"
+	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
 )
@@ -37,13 +38,29 @@ func (UnimplementedStore) State(context.Context, string) (State, error) {
 }
 
 // PutCursor implements Store.
-func (UnimplementedStore) PutCursor(context.Context, string, string, []byte) error {
-	return errUnimplemented
-}
+func (UnimplementedStore) PutCursor(context.Context, Cursor) error { return errUnimplemented }
 
 // Cursor implements Store.
-func (UnimplementedStore) Cursor(context.Context, string, string) ([]byte, error) {
+func (UnimplementedStore) Cursor(context.Context, string, string) (Cursor, error) {
+	return Cursor{}, errUnimplemented
+}
+
+// PutConfig implements Store.
+func (UnimplementedStore) PutConfig(context.Context, string, []byte) error { return errUnimplemented }
+
+// Config implements Store.
+func (UnimplementedStore) Config(context.Context, string) ([]byte, error) {
 	return nil, errUnimplemented
+}
+
+// AcquireLease implements Store.
+func (UnimplementedStore) AcquireLease(context.Context, string, string, time.Duration) (Lease, error) {
+	return Lease{}, errUnimplemented
+}
+
+// ReleaseLease implements Store.
+func (UnimplementedStore) ReleaseLease(context.Context, string, string) error {
+	return errUnimplemented
 }
 
 // Close implements Store.

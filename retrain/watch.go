@@ -267,6 +267,8 @@ func (l *Loop) saveWatcher(ctx context.Context) error {
 	if w.checkpoint.State, err = json.Marshal(state); err != nil {
 		return err
 	}
+	w.checkpoint.Token = l.token
+	w.checkpoint.Rev++ // an error takes the watcher away: the next step reads what is stored
 	err = l.config.Stores.Drift.Save(ctx, w.checkpoint, latest(w.changed))
 	if err == nil {
 		w.changed = nil

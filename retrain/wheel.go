@@ -121,13 +121,13 @@ func (l *Loop) promote(ctx context.Context, now time.Time, version int64, reason
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	change := registry.Change{Reason: "by hand: " + reason}
+	change := registry.Change{Reason: "by hand: " + reason, Token: alias.Seq}
 	if v.State != registry.Approved {
 		if err := models.SetState(ctx, l.config.Model, version, v.State, registry.Approved, change); err != nil {
 			return err
 		}
 	}
-	if err := models.Promote(ctx, l.config.Model, version, alias.Version, change); err != nil {
+	if _, err := models.Promote(ctx, l.config.Model, version, alias.Version, change); err != nil {
 		return err
 	}
 	champion, err := l.align(ctx, now)
@@ -143,10 +143,12 @@ func (l *Loop) promote(ctx context.Context, now time.Time, version int64, reason
 }
 
 // steer carries out a person's wish and stores it. It waits for a step that is
-// under way.
+// under way. It may be asked of any process: one that does not lead writes under
+// the leader's token, and when the leader has written meanwhile, it is a Conflict
+// that is tried again.
 func (l *Loop) steer(ctx context.Context, op string, do func(ctx context.Context, now time.Time) error) error {
 	return l.alone(ctx, op, func(ctx context.Context) error {
-		if err := l.open(ctx); err != nil {
+		if _, err := l.open(ctx); err != nil {
 			return err
 		}
 		err := do(ctx, timestamp(l.config.Now()))

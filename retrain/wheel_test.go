@@ -195,7 +195,7 @@ func TestStateConflict(t *testing.T) {
 	close(passed)
 	err := <-stepped
 	require.ErrorIs(t, err, retrain.ErrConflict)
-	require.ErrorContains(t, err, "another process steps the loop of churn")
+	require.ErrorContains(t, err, "another process has written the state")
 	hold = false
 	require.NoError(t, late.loop.Step(t.Context(), at(late.row+2)))
 	require.Equal(t, "at the same time", late.status().Paused)

@@ -91,8 +91,8 @@ func ExampleServer_SetRoute() {
 		fmt.Printf("%+v\n", change)
 	}
 	// Output:
-	// {Model:churn Primary:1 Canary:0 Share:0 Shadow:2 Salt: Rev:1}
-	// {Model:churn Primary:1 Canary:2 Share:0.25 Shadow:0 Salt: Rev:2}
+	// {Model:churn Primary:1 Canary:0 Share:0 Shadow:2 Salt: Rev:1 Token:0}
+	// {Model:churn Primary:1 Canary:2 Share:0.25 Shadow:0 Salt: Rev:2 Token:0}
 }
 
 // churnRegistry returns a registry with two versions of one model, the first
@@ -108,7 +108,7 @@ func churnRegistry(ctx context.Context) *registry.Client {
 			log.Fatal(err)
 		}
 	}
-	if err := models.Promote(ctx, "churn", 1, 0, registry.Change{Reason: "the first"}); err != nil {
+	if _, err := models.Promote(ctx, "churn", 1, 0, registry.Change{Reason: "the first"}); err != nil {
 		log.Fatal(err)
 	}
 	return models

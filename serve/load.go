@@ -106,7 +106,8 @@ func (s *Server) Add(model string, number int64, p Predictor) error {
 // The versions that the route needs are loaded first, then the route is stored,
 // then all traffic moves at once; requests in flight end on the version they
 // began with. A route equal to the present one changes nothing. Errors:
-// Invalid, Conflict when the route has changed since it was read, those of Load.
+// Invalid, Conflict when the route has changed since it was read or r.Token is
+// below its Token, those of Load.
 func (s *Server) SetRoute(ctx context.Context, r Route) error {
 	if err := s.setRoute(ctx, r); err != nil {
 		return fmt.Errorf("serve: set the route of %s: %w", r.Model, err)
@@ -136,6 +137,9 @@ func (s *Server) setRoute(ctx context.Context, r Route) error {
 		return s.apply(ctx, m, r, false)
 	}
 	r.Rev++
+	if err := r.Follows(now); err != nil { // before anything is loaded for it
+		return err
+	}
 	return s.apply(ctx, m, r, true)
 }
 

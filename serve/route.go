@@ -31,6 +31,19 @@ func bucket(salt, key string) uint64 {
 // canaryBuckets returns how many of the buckets go to the canary.
 func (r Route) canaryBuckets() uint64 { return uint64(math.Round(r.Share * buckets)) }
 
+// Follows reports whether a store that holds now may put r in its place, which
+// is the rule of Store.PutRoute; the zero now means that it holds none. Errors:
+// Conflict.
+func (r Route) Follows(now Route) error {
+	switch {
+	case r.Rev != now.Rev+1 || r.Rev < 1:
+		return fault.Errorf(fault.Conflict, "the route of model %q is at revision %d, revision %d does not follow: read it again", r.Model, now.Rev, r.Rev)
+	case r.Token < now.Token:
+		return fault.Errorf(fault.Conflict, "the route of model %q was set under token %d, token %d is older: another process leads", r.Model, now.Token, r.Token)
+	}
+	return nil
+}
+
 // check lists everything that is wrong with a route.
 func (r Route) check() error {
 	var problems fault.Problems

@@ -40,6 +40,7 @@ type Route struct {
 	Shadow  int64   // version that is asked beside; 0: none
 	Salt    string  // of the key hash: raising Share under one Salt only ever moves keys to the canary
 	Rev     int64   // rises by one with each change; compare-and-set
+	Token   int64   // fencing token of the process that leads; 0: nobody leads. It never falls
 }
 
 // Status says what became of one attempt to answer a row; its values are
@@ -202,11 +203,17 @@ type Store interface {
 	// Trim deletes the predictions with the earliest Times, and labels of rows that
 	// have none left, and returns how many predictions those were.
 	Trim(ctx context.Context, t Trim) (int64, error)
-	// PutRoute stores r if the stored route's Rev is r.Rev-1 (with r.Rev 1: if none
-	// is stored). Errors: Conflict.
+	// PutRoute stores r if it Follows the stored route: that one's Rev is r.Rev-1
+	// (with r.Rev 1: none is stored), and its Token is no higher than r's. So a
+	// process that no longer leads moves no traffic. Errors: Conflict.
 	PutRoute(ctx context.Context, r Route) error
 	// Route returns the model's route. Errors: NotFound.
 	Route(ctx context.Context, model string) (Route, error)
+	// WaitRoute returns the model's route as soon as its Rev is not rev: at once
+	// when it is another already. With rev 0 it waits for the first route. It tells
+	// of the latest change, not of each. Errors: NotFound when there is no route and
+	// rev is not 0, Unsupported, ctx's, and those of Route: it does not try again.
+	WaitRoute(ctx context.Context, model string, rev int64) (Route, error)
 	// Close releases what the store opened itself.
 	Close() error
 

@@ -63,6 +63,11 @@ func (UnimplementedStore) Route(context.Context, string) (Route, error) {
 	return Route{}, unsupported("Route")
 }
 
+// WaitRoute reports Unsupported.
+func (UnimplementedStore) WaitRoute(context.Context, string, int64) (Route, error) {
+	return Route{}, unsupported("WaitRoute")
+}
+
 // Close does nothing.
 func (UnimplementedStore) Close() error { return nil }
 

@@ -1,13 +1,9 @@
 package tracking
 
 import (
-	"context"
-	"errors"
+	"fmt"
 	"maps"
 	"slices"
-	"strings"
-
-	"github.com/mlloop/mlloop/internal/fault"
 )
 
 // The most that one batch holds: MLflow's limits of a log-batch request.
@@ -30,16 +26,19 @@ func (w *records) len() int {
 	return len(w.metrics) + len(w.params) + len(w.tags) + len(w.inputs)
 }
 
-// batch returns the first batch of w, and what remains. A batch has a param
-// key once, so that another value of it is judged by the store.
-func (w *records) batch() (Batch, records) {
-	var b Batch
-	rest := *w
-	b.Params, rest.params = cutPairs(rest.params, func(seen, value string) bool { return seen == value })
-	b.Tags, rest.tags = cutPairs(rest.tags, func(string, string) bool { return true })
-	b.Inputs, rest.inputs = cut(rest.inputs, batchPairs)
-	b.Metrics, rest.metrics = cut(rest.metrics, batchMetrics-len(b.Params)-len(b.Tags)-len(b.Inputs))
-	return b, rest
+// cut returns the first records of w, at most n and no more than a batch holds,
+// and what remains. They have a param key once, so that another value of it is
+// judged by the store.
+func (w *records) cut(n int) (head, rest records) {
+	n = min(n, batchMetrics)
+	head.params, rest.params = cutPairs(w.params, n, func(seen, value string) bool { return seen == value })
+	n -= len(head.params)
+	head.tags, rest.tags = cutPairs(w.tags, n, func(string, string) bool { return true })
+	n -= len(head.tags)
+	head.inputs, rest.inputs = cut(w.inputs, min(n, batchPairs))
+	n -= len(head.inputs)
+	head.metrics, rest.metrics = cut(w.metrics, n)
+	return head, rest
 }
 
 func cut[T any](list []T, n int) (head, tail []T) {
@@ -47,141 +46,52 @@ func cut[T any](list []T, n int) (head, tail []T) {
 	return list[:n:n], list[n:]
 }
 
-// cutPairs takes pairs into a map until it is full, or holds the key of the
-// next pair with a value that may not be replaced.
-func cutPairs(pairs []pair, replace func(seen, value string) bool) (map[string]string, []pair) {
+// cutPairs takes at most n pairs, up to one that is a key too many, or has a
+// key that was taken with a value that may not be replaced.
+func cutPairs(pairs []pair, n int, replace func(seen, value string) bool) (head, tail []pair) {
 	if len(pairs) == 0 {
 		return nil, nil
 	}
 	taken := map[string]string{}
 	for i, p := range pairs {
 		seen, again := taken[p.key]
-		if len(taken) == batchPairs && !again || again && !replace(seen, p.value) {
-			return taken, pairs[i:]
+		if i == n || len(taken) == batchPairs && !again || again && !replace(seen, p.value) {
+			return pairs[:i:i], pairs[i:]
 		}
 		taken[p.key] = p.value
 	}
-	return taken, nil
+	return pairs, nil
 }
 
-func (r *Run) lockWriting(ctx context.Context) error {
-	select {
-	case r.writing <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+// batch returns w, which cut returned, as a batch.
+func (w *records) batch() Batch {
+	return Batch{Metrics: w.metrics, Params: pairMap(w.params), Tags: pairMap(w.tags), Inputs: w.inputs}
 }
 
-func (r *Run) unlockWriting() { <-r.writing }
-
-// flush writes what waited when it was called.
-func (r *Run) flush(ctx context.Context) error {
-	if err := r.lockWriting(ctx); err != nil {
-		return err
-	}
-	defer r.unlockWriting()
-	return r.write(ctx)
-}
-
-// flushInBackground is flush for the flusher: it says once that the store is
-// out of reach, and once that it is back.
-func (r *Run) flushInBackground(ctx context.Context) {
-	err := r.flush(ctx)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if failing := err != nil && ctx.Err() == nil; failing != r.failing {
-		r.failing = failing
-		if failing {
-			r.client.log.Warn("tracking: records wait for the store", "run", r.info.ID, "error", err)
-		} else {
-			r.client.log.Info("tracking: the store takes records again", "run", r.info.ID)
-		}
-	}
-}
-
-// write writes what an earlier call had to leave, then what waits. The token
-// is held. After an error the rest stays, for the next call.
-func (r *Run) write(ctx context.Context) error {
-	if err := r.writeOut(ctx); err != nil {
-		return err
-	}
-	spare := r.out // empty now: its memory is used again
-	r.mu.Lock()
-	r.out, r.waiting = r.waiting, records{metrics: spare.metrics[:0]}
-	r.mu.Unlock()
-	return r.writeOut(ctx)
-}
-
-func (r *Run) writeOut(ctx context.Context) error {
-	all := r.out.metrics
-	for r.out.len() > 0 {
-		b, rest := r.out.batch()
-		written := int64(r.out.len() - rest.len())
-		switch err := r.writeBatch(ctx, b); {
-		case err == nil:
-		case permanent(err):
-			r.drop(written)
-			r.reject(err)
-		default:
-			return err
-		}
-		r.out = rest
-		r.client.queued.Add(-written)
-	}
-	r.out.metrics = all[:0]
-	return nil
-}
-
-// permanent reports whether trying again cannot help.
-func permanent(err error) bool {
-	kind := fault.Kind(err)
-	return kind != nil && kind != ErrUnavailable && kind != ErrClosed
-}
-
-// writeBatch writes one batch. A param whose stored value is another one would
-// keep all of the batch out: then the params go one at a time.
-func (r *Run) writeBatch(ctx context.Context, b Batch) error {
-	err := r.client.store.Log(ctx, r.info.ID, b)
-	if !errors.Is(err, ErrAlreadyExists) || len(b.Params) == 0 {
-		return err
-	}
-	params := b.Params
-	b.Params = nil
-	if err := r.client.store.Log(ctx, r.info.ID, b); err != nil {
-		return err
-	}
-	for _, key := range sortedKeys(params) {
-		err := r.client.store.Log(ctx, r.info.ID, Batch{Params: map[string]string{key: params[key]}})
-		if errors.Is(err, ErrAlreadyExists) {
-			r.reject(err)
-		} else if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
-
-// joinedErrors prints its errors on one line.
-type joinedErrors []error
-
-func (es joinedErrors) Error() string {
-	texts := make([]string, len(es))
-	for i, e := range es {
-		texts[i] = e.Error()
-	}
-	return strings.Join(texts, "; ")
-}
-
-func (es joinedErrors) Unwrap() []error { return es }
-
-// joined returns nil without errors, else one that holds them all.
-func joined(errs []error) error {
-	errs = slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil })
-	if len(errs) == 0 {
+func pairMap(pairs []pair) map[string]string {
+	if len(pairs) == 0 {
 		return nil
 	}
-	return joinedErrors(errs)
+	m := make(map[string]string, len(pairs))
+	for _, p := range pairs {
+		m[p.key] = p.value
+	}
+	return m
 }
+
+// first names the first record.
+func (w *records) first() string {
+	switch {
+	case len(w.params) > 0:
+		return fmt.Sprintf("param %q", w.params[0].key)
+	case len(w.tags) > 0:
+		return fmt.Sprintf("tag %q", w.tags[0].key)
+	case len(w.inputs) > 0:
+		return fmt.Sprintf("input %q", w.inputs[0].Name)
+	case len(w.metrics) > 0:
+		return fmt.Sprintf("metric %q at step %d", w.metrics[0].Key, w.metrics[0].Step)
+	}
+	return "nothing"
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -24,14 +24,20 @@ type flaky struct {
 	tracking.Store
 
 	mu      sync.Mutex
-	err     error
+	err     func() error
 	batches []tracking.Batch
 	block   chan struct{} // Log waits for it, unless nil
 }
 
-func newFlaky() *flaky { return &flaky{Store: trackingmem.New()} }
+func newFlaky() *flaky {
+	f := &flaky{Store: trackingmem.New()}
+	f.fail(nil)
+	return f
+}
 
-func (f *flaky) fail(err error) {
+func (f *flaky) fail(err error) { f.failWith(func() error { return err }) }
+
+func (f *flaky) failWith(err func() error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = err
@@ -45,7 +51,7 @@ func (f *flaky) logged() []tracking.Batch {
 
 func (f *flaky) Log(ctx context.Context, id string, b tracking.Batch) error {
 	f.mu.Lock()
-	err, block := f.err, f.block
+	err, block := f.err(), f.block
 	f.mu.Unlock()
 	if err != nil {
 		return err
@@ -63,14 +69,14 @@ func (f *flaky) Log(ctx context.Context, id string, b tracking.Batch) error {
 	return f.Store.Log(ctx, id, b)
 }
 
-func (f *flaky) UpdateRun(ctx context.Context, r tracking.RunInfo) error {
+func (f *flaky) UpdateRun(ctx context.Context, p tracking.RunPatch) (tracking.RunInfo, error) {
 	f.mu.Lock()
-	err := f.err
+	err := f.err()
 	f.mu.Unlock()
 	if err != nil {
-		return err
+		return tracking.RunInfo{}, err
 	}
-	return f.Store.UpdateRun(ctx, r)
+	return f.Store.UpdateRun(ctx, p)
 }
 
 var errDiskFull = fault.Errorf(fault.Unavailable, "the disk is full: free some space and try again")
@@ -184,19 +190,29 @@ func TestAFullQueueDropsAndCounts(t *testing.T) {
 		}
 		require.EqualValues(t, 3, run.Dropped())
 		other.LogMetric("loss", 1, 1)
+		other.LogMetric("loss", 1, 2)
+		require.Zero(t, other.Dropped(), "its part of the queue is not another run's")
+		other.LogMetric("loss", 1, 3)
 		other.SetTag("k", "v")
 		other.LogParam("p", "v")
 		require.EqualValues(t, 3, other.Dropped(), "the queue is the client's")
 		require.EqualValues(t, 6, c.Dropped())
 
 		close(store.block)
-		require.NoError(t, run.Finish(t.Context()), "training does not fail for dropped points")
+		err := run.Finish(t.Context())
+		var dropped *tracking.DroppedError
+		require.ErrorAs(t, err, &dropped)
+		require.EqualValues(t, 3, dropped.Records)
+		require.EqualError(t, err, "tracking: run "+run.ID()+" is FINISHED, but not every record is stored: "+
+			"3 records were dropped: the queue was full: raise tracking.Options.QueueSize or set QueueWait")
+		require.Equal(t, tracking.Finished, fetch(t, c, run.ID()).Status)
 		points, err := c.Metrics(t.Context(), run.ID(), "loss")
 		require.NoError(t, err)
 		require.Len(t, points, 5, "the first ones")
-		other.LogMetric("loss", 2, 2)
+		other.LogMetric("loss", 2, 4)
 		require.EqualValues(t, 3, other.Dropped(), "there is room again")
 		err = other.Finish(t.Context())
+		require.ErrorContains(t, err, "3 records were dropped")
 		require.ErrorIs(t, err, tracking.ErrUnavailable)
 		require.ErrorContains(t, err, "tag k was dropped: the queue was full; param p was dropped")
 		require.NoError(t, c.Close(t.Context()))

@@ -21,6 +21,7 @@ type Options struct {
 	Now           func() time.Time // nil: time.Now
 	Logger        *slog.Logger     // nil: silent
 	QueueSize     int              // records that may wait for the store, over all runs; 0: 65,536
+	QueueWait     time.Duration    // how long a record that finds the queue full waits for room; 0: it is dropped at once
 	FlushInterval time.Duration    // how long a record waits at most while the store is well; 0: 1 s
 }
 
@@ -32,20 +33,28 @@ type Client struct {
 	now       func() time.Time
 	log       *slog.Logger
 	queueSize int64
+	queueWait time.Duration
 	interval  time.Duration
 
-	queued  atomic.Int64  // records that wait, over all runs
-	dropped atomic.Int64  // records that found the queue full
-	wake    chan struct{} // holds a token when a batch or the queue is full
+	queued     atomic.Int64   // records that wait, over all runs
+	runs       atomic.Int64   // that have records waiting
+	dropped    atomic.Int64   // records that are not stored
+	room       room           // in the queue
+	wake       chan struct{}  // holds a token when a batch or the queue is full
+	slots      chan struct{}  // holds a token for each write in the background
+	background sync.WaitGroup // writes that the flusher began
 
-	mu     sync.Mutex
-	open   map[*Run]struct{} // runs that have not ended
-	closed bool
-	stop   context.CancelFunc // ends the flusher; nil before the first run
-	done   chan struct{}      // closed when the flusher has ended
+	mu       sync.Mutex
+	waiting  map[*Run]struct{}     // runs with records that wait; the client holds no other
+	troubled map[string][]*trouble // by run, of those that have not ended
+	untold   int                   // runs in trouble that are too many to keep
+	closed   bool
+	stop     context.CancelFunc // ends the flusher; nil before the first run
+	done     chan struct{}      // closed when the flusher has ended
 }
 
-// New returns a Client over the store. It does no I/O. Close it.
+// New returns a Client over the store and the files of its runs. It does no
+// I/O, and owns neither: close the Client, which drains, and then the store.
 func New(store Store, opts *Options) *Client {
 	if opts == nil {
 		opts = &Options{}
@@ -56,9 +65,12 @@ func New(store Store, opts *Options) *Client {
 		now:       opts.Now,
 		log:       opts.Logger,
 		queueSize: int64(opts.QueueSize),
+		queueWait: opts.QueueWait,
 		interval:  opts.FlushInterval,
 		wake:      make(chan struct{}, 1),
-		open:      map[*Run]struct{}{},
+		slots:     make(chan struct{}, writesAtOnce),
+		waiting:   map[*Run]struct{}{},
+		troubled:  map[string][]*trouble{},
 	}
 	if c.artifacts == nil {
 		c.artifacts = noArtifacts{}
@@ -119,6 +131,7 @@ func (c *Client) start(ctx context.Context, experiment string, opts *RunOptions)
 		Name:         opts.Name,
 		Status:       Running,
 		StartedAt:    c.timestamp(),
+		Rev:          1,
 	}
 	err = c.store.CreateRun(ctx, info)
 	if errors.Is(err, ErrAlreadyExists) {
@@ -170,102 +183,18 @@ func (c *Client) track(info RunInfo) (*Run, error) {
 	if c.closed {
 		return nil, errClosed()
 	}
-	run := newRun(c, info)
-	c.open[run] = struct{}{}
 	if c.stop == nil {
 		ctx, stop := context.WithCancel(context.Background())
 		c.stop, c.done = stop, make(chan struct{})
 		go c.flushLoop(ctx, c.done)
 	}
-	return run, nil
-}
-
-// flushLoop writes waiting records to the store until ctx is done.
-func (c *Client) flushLoop(ctx context.Context, done chan<- struct{}) {
-	defer close(done)
-	tick := time.NewTicker(c.interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-c.wake:
-		}
-		for _, run := range c.openRuns() {
-			run.flushInBackground(ctx)
-		}
-	}
-}
-
-// wakeFlusher has the flusher write now. It never blocks.
-func (c *Client) wakeFlusher() {
-	select {
-	case c.wake <- struct{}{}:
-	default: // it has been told
-	}
-}
-
-func (c *Client) openRuns() []*Run {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	runs := make([]*Run, 0, len(c.open))
-	for run := range c.open {
-		runs = append(runs, run)
-	}
-	return runs
-}
-
-func (c *Client) forget(run *Run) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.open, run)
-}
-
-// Close writes what waits to the store, ends the goroutine and closes the
-// store, which releases only what the store opened itself. Runs that have not
-// ended stay RUNNING and can be resumed by their ID. Close again is a no-op.
-//
-// Errors: what could not be written when ctx ended, and what was wrong with
-// records of runs that have not ended.
-func (c *Client) Close(ctx context.Context) error {
-	c.mu.Lock()
-	again := c.closed
-	c.closed = true
-	c.mu.Unlock()
-	if again {
-		return nil
-	}
-	var errs []error
-	for _, run := range c.openRuns() {
-		run.refuse()
-		errs = append(errs, run.flush(ctx), run.problems())
-	}
-	if c.stop != nil {
-		c.stop()
-		<-c.done // quick: its context is done
-	}
-	errs = append(errs, c.store.Close())
-	if err := joined(errs); err != nil {
-		return fmt.Errorf("tracking: close: %w", err)
-	}
-	return nil
+	return newRun(c, info), nil
 }
 
 // Dropped returns the number of records, over all runs, that were not stored
-// because they found the queue full or their run ended.
+// because they found the queue full, came after their run's end, or were refused
+// by the store.
 func (c *Client) Dropped() int64 { return c.dropped.Load() }
-
-func (c *Client) checkOpen() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return errClosed()
-	}
-	return nil
-}
-
-func errClosed() error { return fault.Errorf(ErrClosed, "the client is closed") }
 
 // timestamp is now as stores keep it: UTC milliseconds.
 func (c *Client) timestamp() time.Time { return time.UnixMilli(c.now().UnixMilli()).UTC() }

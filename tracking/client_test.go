@@ -186,7 +186,7 @@ func TestParamWithAnotherValue(t *testing.T) {
 	for range 2 {
 		err := run.Finish(t.Context())
 		require.ErrorIs(t, err, tracking.ErrAlreadyExists)
-		require.EqualError(t, err, "tracking: run "+run.ID()+` is FINISHED, but some records were wrong: `+
+		require.EqualError(t, err, "tracking: run "+run.ID()+` is FINISHED, but not every record is stored: `+
 			`param "lr" is "0.1" already and cannot become "0.2"; param "seed" is "1" already and cannot become "2"`)
 	}
 	got := fetch(t, c, run.ID())
@@ -206,12 +206,14 @@ func TestCloseReportsRunsThatDidNotEnd(t *testing.T) {
 	run.LogParam("p", "2")
 	err := c.Close(t.Context())
 	require.ErrorIs(t, err, tracking.ErrAlreadyExists, "never silently")
-	require.NoError(t, c.Close(t.Context()), "again is a no-op")
+	require.ErrorIs(t, c.Close(t.Context()), tracking.ErrAlreadyExists, "again says so again")
 
 	run.LogMetric("late", 1, 1)
-	require.EqualValues(t, 1, run.Dropped())
-	require.EqualValues(t, 1, c.Dropped())
-	require.ErrorIs(t, run.LogArtifact(t.Context(), "a", strings.NewReader("")), tracking.ErrConflict)
+	require.EqualValues(t, 2, run.Dropped(), "the late point, and the param that was refused")
+	require.EqualValues(t, 2, c.Dropped())
+	require.ErrorIs(t, run.LogArtifact(t.Context(), "a", strings.NewReader("")), tracking.ErrClosed)
+	require.ErrorIs(t, run.Flush(t.Context()), tracking.ErrClosed)
+	require.ErrorIs(t, run.Finish(t.Context()), tracking.ErrClosed)
 	_, err = c.Start(t.Context(), "churn", nil)
 	require.ErrorIs(t, err, tracking.ErrClosed)
 	_, err = c.Run(t.Context(), run.ID())
@@ -318,10 +320,11 @@ func TestUnimplementedStore(t *testing.T) {
 	require.ErrorIs(t, err, tracking.ErrUnsupported)
 	_, err = c.Metrics(t.Context(), "r", "k")
 	require.ErrorIs(t, err, tracking.ErrUnsupported)
+	_, err = s.UpdateRun(t.Context(), tracking.RunPatch{})
+	require.ErrorIs(t, err, tracking.ErrUnsupported)
 	for _, err := range []error{
 		s.CreateExperiment(t.Context(), tracking.Experiment{}),
 		s.CreateRun(t.Context(), tracking.RunInfo{}),
-		s.UpdateRun(t.Context(), tracking.RunInfo{}),
 		s.Log(t.Context(), "r", tracking.Batch{}),
 	} {
 		require.ErrorIs(t, err, tracking.ErrUnsupported)

@@ -13,8 +13,8 @@ import (
 // counts. When it returns, the file is durable.
 //
 // Errors: Invalid for a path that is not relative, slash-separated and clean;
-// Unsupported when Options.Artifacts is nil; Conflict after the run's end;
-// Unavailable, such as a full disk.
+// Unsupported when Options.Artifacts is nil; Conflict when Finish or Fail was
+// called before it returns; Closed; Unavailable, such as a full disk.
 func (r *Run) LogArtifact(ctx context.Context, path string, content io.Reader) error {
 	if r == nil {
 		return nil
@@ -32,17 +32,32 @@ func (r *Run) logArtifact(ctx context.Context, path string, content io.Reader) e
 	if content == nil {
 		return fault.Errorf(ErrInvalid, "the reader is nil")
 	}
-	r.mu.Lock()
-	ending := r.ending
-	r.mu.Unlock()
-	if ending {
-		return fault.Errorf(ErrConflict, "the run has ended")
+	if err := r.takesFiles(); err != nil {
+		return err
 	}
 	digest, size, err := r.client.artifacts.Put(ctx, content, nil)
 	if err != nil {
 		return err
 	}
-	return r.client.store.Log(ctx, r.info.ID, Batch{Artifacts: []Artifact{{Path: path, Digest: digest, Size: size}}})
+	return r.alone(ctx, func(ctx context.Context) error { // so that no end comes between
+		if err := r.takesFiles(); err != nil {
+			return err
+		}
+		return r.client.store.Log(ctx, r.info.ID, Batch{Artifacts: []Artifact{{Path: path, Digest: digest, Size: size}}})
+	})
+}
+
+func (r *Run) takesFiles() error {
+	r.mu.Lock()
+	ending := r.ending
+	r.mu.Unlock()
+	if err := r.client.checkOpen(); err != nil {
+		return err
+	}
+	if ending {
+		return fault.Errorf(ErrConflict, "the run has ended")
+	}
+	return nil
 }
 
 // Artifact opens a file of the run; see Client.Artifact.
@@ -66,6 +81,9 @@ func (c *Client) Artifact(ctx context.Context, runID, path string) (io.ReadClose
 
 func (c *Client) artifact(ctx context.Context, runID, path string) (io.ReadCloser, error) {
 	if err := c.checkOpen(); err != nil {
+		return nil, err
+	}
+	if err := CheckText(runID, path); err != nil {
 		return nil, err
 	}
 	run, err := c.store.Run(ctx, runID)

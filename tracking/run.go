@@ -2,13 +2,10 @@ package tracking
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/mlloop/mlloop/internal/fault"
 )
@@ -20,24 +17,31 @@ import (
 // test for it.
 type Run struct {
 	client  *Client
-	info    RunInfo       // as it was at the start
-	writing chan struct{} // holds a token while somebody writes the run's records to the store
-	out     records       // taken from waiting, not yet written; owned by who holds the token
+	info    RunInfo // as it was when the handle was made
+	trouble *trouble
+	queued  atomic.Int64 // records that wait
 	dropped atomic.Int64
+	kept    atomic.Bool // the client knows the trouble
+	behind  atomic.Bool // the flusher has begun a write that has not ended
+
+	writing chan struct{} // holds a token while somebody writes the run's records to the store
+	// Owned by who holds the token:
+	out          records // taken from waiting, not yet written
+	part         records // taken from out: the batch that is being written
+	search       search
+	strangeSince time.Time // since when the store fails without saying why
+	ended        Status    // "" before
 
 	mu      sync.Mutex
 	waiting records
-	ending  bool   // no more records
-	ended   Status // "" before
-	noted   []error
+	listed  bool // the client's flusher sees the run
+	ending  bool // no more records
 	failing bool // the last write in the background failed
+	lines   []line
 }
 
-// maxNoted bounds the memory that wrong records take.
-const maxNoted = 100
-
 func newRun(c *Client, info RunInfo) *Run {
-	return &Run{client: c, info: info, writing: make(chan struct{}, 1)}
+	return &Run{client: c, info: info, trouble: &trouble{run: info.ID}, writing: make(chan struct{}, 1)}
 }
 
 // ID returns the run's identifier.
@@ -57,8 +61,8 @@ func (r *Run) Info() RunInfo {
 }
 
 // LogMetric adds a point to the metric: its value, which may be NaN or ±Inf,
-// at the step, stamped with the client's time. It never blocks; a wrong key
-// is reported by Finish.
+// at the step, stamped with the client's time. It never blocks,
+// unless Options.QueueWait lets it; a wrong key is reported by Finish.
 func (r *Run) LogMetric(key string, value float64, step int64) {
 	if r == nil {
 		return
@@ -71,14 +75,12 @@ func (r *Run) LogMetric(key string, value float64, step int64) {
 		value = 0 // databases do not keep the sign of zero
 	}
 	m := Metric{Key: key, Value: value, Step: step, Time: r.client.timestamp()}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.admit(1) {
-		r.waiting.metrics = append(r.waiting.metrics, m)
-		if len(r.waiting.metrics)%batchMetrics == 0 {
+	r.put(func(w *records) {
+		w.metrics = append(w.metrics, m)
+		if len(w.metrics)%batchMetrics == 0 {
 			r.client.wakeFlusher()
 		}
-	}
+	}, "")
 }
 
 // LogParam sets a param, for good: logging another value later is an
@@ -94,7 +96,7 @@ func (r *Run) LogParam(key, value string) {
 		r.reject(err)
 		return
 	}
-	r.add(func(w *records) { w.params = append(w.params, pair{key, value}) },
+	r.put(func(w *records) { w.params = append(w.params, pair{key, value}) },
 		"param "+key)
 }
 
@@ -118,7 +120,7 @@ func (r *Run) SetTag(key, value string) {
 		r.reject(err)
 		return
 	}
-	r.add(func(w *records) { w.tags = append(w.tags, pair{key, value}) },
+	r.put(func(w *records) { w.tags = append(w.tags, pair{key, value}) },
 		"tag "+key)
 }
 
@@ -132,75 +134,12 @@ func (r *Run) LogInput(in Input) {
 		r.reject(err)
 		return
 	}
-	r.add(func(w *records) { w.inputs = append(w.inputs, in) },
+	r.put(func(w *records) { w.inputs = append(w.inputs, in) },
 		"input "+in.Name)
 }
 
-// add puts a record that is not a metric in the queue. Unlike one point of
-// many, such a record is missed: if it is dropped, Finish says so.
-func (r *Run) add(put func(*records), what string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.admit(1) {
-		put(&r.waiting)
-		return
-	}
-	if !r.ending {
-		r.note(fault.Errorf(ErrUnavailable, "%s was dropped: the queue was full", what))
-	}
-}
-
-// admit reports whether n more records fit, and counts them. r.mu is held.
-func (r *Run) admit(n int64) bool {
-	if !r.ending && r.client.queued.Add(n) <= r.client.queueSize {
-		return true
-	}
-	if !r.ending {
-		r.client.queued.Add(-n)
-		r.client.wakeFlusher()
-	}
-	r.drop(n)
-	return false
-}
-
-func (r *Run) drop(n int64) {
-	r.dropped.Add(n)
-	r.client.dropped.Add(n)
-}
-
-// reject notes what is wrong with a record that is not stored.
-func (r *Run) reject(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.note(err)
-}
-
-// note keeps an error for Finish. r.mu is held.
-func (r *Run) note(err error) {
-	known := func(e error) bool { return e.Error() == err.Error() }
-	if len(r.noted) >= maxNoted || slices.ContainsFunc(r.noted, known) {
-		return
-	}
-	r.noted = append(r.noted, err)
-	r.client.log.Warn("tracking: a record is not stored", "run", r.info.ID, "error", err)
-}
-
-// problems returns what was wrong with the run's records.
-func (r *Run) problems() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return joined(r.noted)
-}
-
-// refuse takes no more records from now on.
-func (r *Run) refuse() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.ending = true
-}
-
 // Dropped returns the number of the run's records that were not stored because
-// they found the queue full, or came after its end.
+// they found the queue full, came after its end, or were refused by the store.
 func (r *Run) Dropped() int64 {
 	if r == nil {
 		return 0
@@ -208,102 +147,19 @@ func (r *Run) Dropped() int64 {
 	return r.dropped.Load()
 }
 
-// Flush makes everything that was logged before durable. Errors: Unavailable,
-// Closed; what waits stays in the queue.
+// Flush makes everything that was logged before durable. It returns when ctx is
+// done, even if the store hangs. Errors: Unavailable, Closed; what waits stays
+// in the queue.
 func (r *Run) Flush(ctx context.Context) error {
 	if r == nil {
 		return nil
 	}
-	if err := r.flush(ctx); err != nil {
+	err := r.client.checkOpen()
+	if err == nil {
+		err = r.alone(ctx, r.write)
+	}
+	if err != nil {
 		return fmt.Errorf("tracking: flush run %s: %w", r.info.ID, err)
 	}
 	return nil
-}
-
-// Finish makes everything durable and marks the run as FINISHED. When the
-// store cannot be written the run stays RUNNING, and Finish may be called
-// again. When a record was wrong (a bad key, a param with another value, a
-// param or tag that found the queue full), the run is finished all the same,
-// all other records are stored, and the error names each wrong one.
-//
-// Errors: Unavailable, Closed; Conflict when the run was marked as failed;
-// Invalid and AlreadyExists of wrong records.
-func (r *Run) Finish(ctx context.Context) error {
-	if r == nil {
-		return nil
-	}
-	return r.end(ctx, Finished, "")
-}
-
-// stopTime is how long Fail tries when its context has ended already.
-const stopTime = 5 * time.Second
-
-// Fail is Finish for a run that did not succeed: it marks the run as FAILED
-// because of err, or as KILLED when err is context.Canceled. A context that is
-// done does not keep it from doing so, within 5 seconds.
-func (r *Run) Fail(ctx context.Context, err error) error {
-	if r == nil {
-		return nil
-	}
-	if ctx.Err() != nil {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), stopTime)
-		defer cancel()
-	}
-	status, cause := Failed, "failed"
-	if errors.Is(err, context.Canceled) {
-		status = Killed
-	}
-	if err != nil {
-		cause = shorten(err.Error())
-	}
-	return r.end(ctx, status, cause)
-}
-
-func (r *Run) end(ctx context.Context, status Status, cause string) error {
-	if err := r.setEnded(ctx, status, cause); err != nil {
-		return fmt.Errorf("tracking: end run %s: %w", r.info.ID, err)
-	}
-	if err := r.problems(); err != nil {
-		return fmt.Errorf("tracking: run %s is %s, but some records were wrong: %w", r.info.ID, status, err)
-	}
-	return nil
-}
-
-func (r *Run) setEnded(ctx context.Context, status Status, cause string) error {
-	r.refuse()
-	if err := r.lockWriting(ctx); err != nil {
-		return err
-	}
-	defer r.unlockWriting()
-	switch r.ended {
-	case "":
-	case status:
-		return nil
-	default:
-		return fault.Errorf(ErrConflict, "the run is %s already", r.ended)
-	}
-	if err := r.write(ctx); err != nil {
-		return err
-	}
-	info := r.info
-	info.Status, info.Error, info.EndedAt = status, cause, r.client.timestamp()
-	if err := r.client.store.UpdateRun(ctx, info); err != nil {
-		return err
-	}
-	r.ended = status
-	r.client.forget(r)
-	if n := r.dropped.Load(); n > 0 {
-		r.client.log.Warn("tracking: records were dropped", "run", r.info.ID, "count", n)
-	}
-	return nil
-}
-
-// shorten cuts a text to what an error column holds, and mends its UTF-8.
-func shorten(text string) string {
-	runes := []rune(text) // invalid bytes become U+FFFD
-	if len(runes) > maxErrorLength {
-		runes = runes[:maxErrorLength]
-	}
-	return string(slices.DeleteFunc(runes, func(c rune) bool { return c == 0 || !utf8.ValidRune(c) }))
 }

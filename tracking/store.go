@@ -47,6 +47,29 @@ type RunInfo struct {
 	StartedAt    time.Time
 	EndedAt      time.Time // zero while running
 	Error        string    // why the run failed
+	Rev          int64     // 1 at first, and one more with each UpdateRun; the store counts
+}
+
+// RunPatch changes a run: what it does not name stays as it is.
+type RunPatch struct {
+	ID      string
+	Rev     int64     // the Rev that the run must have, so that nobody's change is undone unseen; 0: any
+	Name    *string   // nil: as it is
+	Status  Status    // "": as it is, and so are EndedAt and Error, which belong to it
+	EndedAt time.Time // zero for Running
+	Error   string    // why the run failed
+}
+
+// Apply returns the run as the patch makes it, its Rev raised by one.
+func (p RunPatch) Apply(r RunInfo) RunInfo {
+	if p.Name != nil {
+		r.Name = *p.Name
+	}
+	if p.Status != "" {
+		r.Status, r.EndedAt, r.Error = p.Status, p.EndedAt, p.Error
+	}
+	r.Rev++
+	return r
 }
 
 // Metric is one measured point. Points equal in every field are one point; two
@@ -124,8 +147,9 @@ type RunQuery struct {
 }
 
 // Store is what a backend implements. Arguments have been validated by the
-// Client: ids and keys are well-formed, times are UTC milliseconds. Stores are
-// safe for concurrent use. Embed UnimplementedStore, so that a method can be
+// Client: ids and keys are well-formed, times are UTC milliseconds. What is not
+// UTF-8 or holds U+0000, which PostgreSQL cannot store, every store refuses as
+// Invalid, in questions too. Stores are safe for concurrent use. Embed UnimplementedStore, so that a method can be
 // added without breaking you.
 type Store interface {
 	// CreateExperiment stores e. Errors: AlreadyExists for its id or name.
@@ -134,17 +158,20 @@ type Store interface {
 	Experiment(ctx context.Context, name string) (Experiment, error)
 	// Experiments returns all of them, by name.
 	Experiments(ctx context.Context) ([]Experiment, error)
-	// CreateRun stores a run. Errors: AlreadyExists for its id, NotFound for its experiment.
+	// CreateRun stores a run; its Rev is 1, whatever r says. Errors: AlreadyExists for its id, NotFound for its experiment.
 	CreateRun(ctx context.Context, r RunInfo) error
-	// UpdateRun overwrites the name, status, end time and error of run r.ID. Errors: NotFound.
-	UpdateRun(ctx context.Context, r RunInfo) error
+	// UpdateRun changes a run and returns it as it is now. Errors: NotFound;
+	// Conflict when p.Rev is not 0 and the run has another one: then the run
+	// comes back as it is, unchanged.
+	UpdateRun(ctx context.Context, p RunPatch) (RunInfo, error)
 	// Run returns a run with its data. Errors: NotFound.
 	Run(ctx context.Context, id string) (RunRecord, error)
 	// Runs returns a page of runs and the token of the next page, "" at the end.
 	// Errors: Invalid for a token that it did not give out.
 	Runs(ctx context.Context, q RunQuery) (runs []RunRecord, next string, err error)
-	// Log adds a batch, all of it or nothing, and keeps no part of b itself.
-	// Errors: NotFound, AlreadyExists (a param's other value).
+	// Log adds a batch, all of it or nothing, and keeps no part of b itself. An
+	// empty one shows that the run can be written to. Errors: NotFound,
+	// AlreadyExists (a param's other value).
 	Log(ctx context.Context, runID string, b Batch) error
 	// MetricHistory returns every point of the key by step, time, value. No point is no error. Errors: NotFound (run).
 	MetricHistory(ctx context.Context, runID, key string) ([]Metric, error)

@@ -37,8 +37,8 @@ func (UnimplementedStore) CreateRun(context.Context, RunInfo) error {
 }
 
 // UpdateRun is Unsupported.
-func (UnimplementedStore) UpdateRun(context.Context, RunInfo) error {
-	return unsupported("update run")
+func (UnimplementedStore) UpdateRun(context.Context, RunPatch) (RunInfo, error) {
+	return RunInfo{}, unsupported("update run")
 }
 
 // Run is Unsupported.

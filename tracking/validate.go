@@ -59,13 +59,11 @@ func keyRune(c rune) bool {
 
 // textProblem says what is wrong with a text of at most limit characters, or "".
 func textProblem(what, text string, limit int) string {
-	switch {
-	case len(text) > limit && utf8.RuneCountInString(text) > limit:
+	if len(text) > limit && utf8.RuneCountInString(text) > limit {
 		return fmt.Sprintf("%s is longer than %d characters", what, limit)
-	case !utf8.ValidString(text):
-		return what + " is no valid UTF-8"
-	case strings.ContainsRune(text, 0):
-		return what + " holds a zero byte"
+	}
+	if problem := storableProblem(text); problem != "" {
+		return what + " " + problem
 	}
 	return ""
 }
@@ -147,6 +145,9 @@ func checkQuery(q RunQuery) error {
 		if s != Running && s != Finished && s != Failed && s != Killed {
 			c.Addf("status %q: want %s, %s, %s or %s", s, Running, Finished, Failed, Killed)
 		}
+	}
+	if err := q.CheckText(); err != nil {
+		c.add(err.Error())
 	}
 	return c.Err()
 }

@@ -13,7 +13,7 @@ import (
 func Example() {
 	ctx := context.Background()
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
-	checkpoint := drift.Checkpoint{Model: "churn", Version: 3, At: noon}
+	checkpoint := drift.Checkpoint{Model: "churn", Version: 3, Rev: 1, At: noon}
 	changed := []drift.Alert{{ID: "a", Model: "churn", Version: 3, Source: drift.FeatureDrift, FiredAt: noon}} // from Monitor.Check
 
 	store := driftmem.New()

@@ -53,6 +53,9 @@ func (s *Store) Save(ctx context.Context, c drift.Checkpoint, changed []drift.Al
 		return fmt.Errorf("driftmem: save %q: %w", c.Model, err)
 	}
 	defer unlock()
+	if err := c.CheckAfter(s.checkpoints[c.Model]); err != nil {
+		return fmt.Errorf("driftmem: save %q: %w", c.Model, err)
+	}
 	for _, a := range changed {
 		if stored, ok := s.alerts[a.ID]; ok && stored.Model != a.Model {
 			return fault.Errorf(drift.ErrConflict, "driftmem: save %q: alert %s is of model %q", c.Model, a.ID, stored.Model)
@@ -100,16 +103,13 @@ func (s *Store) Alerts(ctx context.Context, q drift.AlertQuery) ([]drift.Alert, 
 	defer unlock()
 	var out []drift.Alert
 	for _, a := range s.alerts {
-		if a.Model == q.Model && a.Seq > q.After && (!q.FiringOnly || a.Firing()) {
+		if a.Model == q.Model && a.Seq > q.After && (!q.FiringOnly || a.Firing()) && (len(q.IDs) == 0 || slices.Contains(q.IDs, a.ID)) {
 			a.Columns = clone(a.Columns)
 			out = append(out, a)
 		}
 	}
 	slices.SortFunc(out, func(a, b drift.Alert) int { return cmp.Compare(a.Seq, b.Seq) })
-	if q.Limit > 0 && len(out) > q.Limit {
-		out = out[:q.Limit]
-	}
-	return out, nil
+	return out[:min(len(out), q.PageSize())], nil
 }
 
 // Close implements drift.Store: the content is gone.

@@ -17,7 +17,7 @@ func TestStore(t *testing.T) {
 func TestAClosedStoreSaysSo(t *testing.T) {
 	s := driftmem.New()
 	require.NoError(t, s.Close())
-	require.ErrorIs(t, s.Save(t.Context(), drift.Checkpoint{Model: "m"}, nil), drift.ErrClosed)
+	require.ErrorIs(t, s.Save(t.Context(), drift.Checkpoint{Model: "m", Rev: 1}, nil), drift.ErrClosed)
 	_, err := s.Checkpoint(t.Context(), "m")
 	require.ErrorIs(t, err, drift.ErrClosed)
 	_, err = s.Alerts(t.Context(), drift.AlertQuery{Model: "m", FiringOnly: true})

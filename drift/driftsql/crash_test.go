@@ -26,7 +26,7 @@ func saveForever(ctx context.Context, url string) error {
 	last, _ := s.Checkpoint(ctx, "m") // the zero value when there is none yet
 	for n := last.PredictionSeq + 1; ; n++ {
 		a := drift.Alert{ID: strconv.FormatInt(n, 10), Model: "m", FiredAt: time.UnixMilli(n)}
-		if err := s.Save(ctx, drift.Checkpoint{Model: "m", PredictionSeq: n, At: time.UnixMilli(n)}, []drift.Alert{a}); err != nil {
+		if err := s.Save(ctx, drift.Checkpoint{Model: "m", Rev: n, PredictionSeq: n, At: time.UnixMilli(n)}, []drift.Alert{a}); err != nil {
 			return err
 		}
 		fmt.Println(n)
@@ -51,7 +51,7 @@ func TestKilledWhileSaving(t *testing.T) {
 		c, err := s.Checkpoint(t.Context(), "m")
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, c.PredictionSeq, acknowledged)
-		alerts, err := s.Alerts(t.Context(), drift.AlertQuery{Model: "m"})
+		alerts, err := s.Alerts(t.Context(), drift.AlertQuery{Model: "m", Limit: 1 << 20})
 		require.NoError(t, err)
 		require.Len(t, alerts, int(c.PredictionSeq))
 	}

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
+	"strings"
 
 	"github.com/mlloop/mlloop/drift"
 	"github.com/mlloop/mlloop/internal/fault"
@@ -83,11 +83,12 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // Saves of a model go one after the other: each holds the checkpoint's row until
 // it is committed, so that a Seq that is read is followed by larger ones only.
-const saveCheckpoint = `INSERT INTO {p}drift_checkpoint (model, version, prediction_seq, label_seq, checked_at, state, alert_seq)
-	VALUES (?, ?, ?, ?, ?, ?, 0)
-	ON CONFLICT (model) DO UPDATE SET version = excluded.version, prediction_seq = excluded.prediction_seq,
-		label_seq = excluded.label_seq, checked_at = excluded.checked_at, state = excluded.state
-	RETURNING alert_seq`
+const (
+	firstCheckpoint = `INSERT INTO {p}drift_checkpoint (version, rev, token, prediction_seq, label_seq, checked_at, state, model, alert_seq)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (model) DO NOTHING RETURNING alert_seq`
+	nextCheckpoint = `UPDATE {p}drift_checkpoint SET version = ?, rev = ?, token = ?, prediction_seq = ?, label_seq = ?, checked_at = ?, state = ?
+	WHERE model = ? AND rev = ? AND token <= ? RETURNING alert_seq`
+)
 
 const saveAlert = `INSERT INTO {p}drift_alert (id, model, seq, version, source, severity, findings, magnitude, worst, fired_at, resolved_at, reason)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -111,9 +112,7 @@ func (s *Store) Save(ctx context.Context, c drift.Checkpoint, changed []drift.Al
 }
 
 func (s *Store) save(ctx context.Context, tx *sql.Tx, c drift.Checkpoint, changed []drift.Alert) error {
-	state := append([]byte{}, c.State...) // never NULL
-	var seq int64
-	err := tx.QueryRowContext(ctx, s.db.SQL(saveCheckpoint), c.Model, c.Version, c.PredictionSeq, c.LabelSeq, c.At.UnixMilli(), state).Scan(&seq)
+	seq, err := s.saveCheckpoint(ctx, tx, c)
 	if err != nil {
 		return err
 	}
@@ -137,6 +136,25 @@ func (s *Store) save(ctx context.Context, tx *sql.Tx, c drift.Checkpoint, change
 	return err
 }
 
+// saveCheckpoint returns the Seq of the model's latest change of an alert.
+func (s *Store) saveCheckpoint(ctx context.Context, tx *sql.Tx, c drift.Checkpoint) (seq int64, err error) {
+	state := append([]byte{}, c.State...) // never NULL
+	query, args := firstCheckpoint, []any{c.Version, c.Rev, c.Token, c.PredictionSeq, c.LabelSeq, c.At.UnixMilli(), state, c.Model}
+	if c.Rev > 1 {
+		query, args = nextCheckpoint, append(args, c.Rev-1, c.Token)
+	}
+	err = tx.QueryRowContext(ctx, s.db.SQL(query), args...).Scan(&seq)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return seq, err
+	}
+	var stored drift.Checkpoint // the zero value when there is none
+	err = tx.QueryRowContext(ctx, s.db.SQL(`SELECT rev, token FROM {p}drift_checkpoint WHERE model = ?`), c.Model).Scan(&stored.Rev, &stored.Token)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, err
+	}
+	return 0, c.CheckAfter(stored)
+}
+
 func (s *Store) saveAlert(ctx context.Context, tx *sql.Tx, seq int64, a drift.Alert) error {
 	findings, err := json.Marshal(a.Columns)
 	if err != nil {
@@ -156,8 +174,8 @@ func (s *Store) saveAlert(ctx context.Context, tx *sql.Tx, seq int64, a drift.Al
 // Checkpoint implements drift.Store.
 func (s *Store) Checkpoint(ctx context.Context, model string) (drift.Checkpoint, error) {
 	c := drift.Checkpoint{Model: model}
-	err := s.db.QueryRowContext(ctx, s.db.SQL(`SELECT version, prediction_seq, label_seq, checked_at, state FROM {p}drift_checkpoint WHERE model = ?`), model).
-		Scan(&c.Version, &c.PredictionSeq, &c.LabelSeq, sqlstore.Millis(&c.At), &c.State)
+	err := s.db.QueryRowContext(ctx, s.db.SQL(`SELECT version, rev, token, prediction_seq, label_seq, checked_at, state FROM {p}drift_checkpoint WHERE model = ?`), model).
+		Scan(&c.Version, &c.Rev, &c.Token, &c.PredictionSeq, &c.LabelSeq, sqlstore.Millis(&c.At), &c.State)
 	if err != nil {
 		return drift.Checkpoint{}, fmt.Errorf("driftsql: checkpoint of %q: %w", model, sqldb.Fault(err))
 	}
@@ -172,15 +190,17 @@ func (s *Store) Alerts(ctx context.Context, q drift.AlertQuery) ([]drift.Alert, 
 	if err := q.Check(); err != nil {
 		return nil, fmt.Errorf("driftsql: alerts of %q: %w", q.Model, err)
 	}
-	query := selectAlert + ` WHERE model = ? AND seq > ?`
+	query, args := selectAlert+` WHERE model = ? AND seq > ?`, []any{q.Model, q.After}
 	if q.FiringOnly {
 		query += ` AND resolved_at IS NULL`
 	}
-	limit := int64(math.MaxInt64)
-	if q.Limit > 0 {
-		limit = int64(q.Limit)
+	if len(q.IDs) > 0 {
+		query += ` AND id IN (?` + strings.Repeat(", ?", len(q.IDs)-1) + `)`
+		for _, id := range q.IDs {
+			args = append(args, id)
+		}
 	}
-	alerts, err := sqlstore.Select(ctx, s.db, scanAlert, s.db.SQL(query+` ORDER BY seq LIMIT ?`), q.Model, q.After, limit)
+	alerts, err := sqlstore.Select(ctx, s.db, scanAlert, s.db.SQL(query+` ORDER BY seq LIMIT ?`), append(args, q.PageSize())...)
 	if err != nil {
 		return nil, fmt.Errorf("driftsql: alerts of %q: %w", q.Model, err)
 	}

@@ -64,7 +64,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	s, err := driftsql.Open(ctx, fast(t), nil)
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
-	require.ErrorIs(t, s.Save(ctx, drift.Checkpoint{Model: "m"}, nil), drift.ErrClosed)
+	require.ErrorIs(t, s.Save(ctx, drift.Checkpoint{Model: "m", Rev: 1}, nil), drift.ErrClosed)
 	_, err = s.Checkpoint(ctx, "m")
 	require.ErrorIs(t, err, drift.ErrClosed)
 	_, err = s.Alerts(ctx, drift.AlertQuery{Model: "m", FiringOnly: true})

@@ -20,8 +20,8 @@ func New(t testing.TB) drift.Store {
 }
 
 // Fire stores an alert of the model that names the columns and fires at the
-// time, as a monitor would raise it, and returns it, without its Seq. It leaves the model's
-// checkpoint as it is, or makes an empty one.
+// time, as a monitor would raise it, and returns it, without its Seq. Of the
+// model's checkpoint only the Rev rises; without one it makes an empty one.
 func Fire(t testing.TB, s drift.Store, model string, at time.Time, columns ...string) drift.Alert {
 	t.Helper()
 	a := drift.Alert{
@@ -35,6 +35,7 @@ func Fire(t testing.TB, s drift.Store, model string, at time.Time, columns ...st
 	if err != nil {
 		c = drift.Checkpoint{Model: model, Version: 1, At: at}
 	}
+	c.Rev++
 	require.NoError(t, s.Save(t.Context(), c, []drift.Alert{a}))
 	return a
 }
@@ -43,8 +44,7 @@ func Fire(t testing.TB, s drift.Store, model string, at time.Time, columns ...st
 // resolved, names the column, and returns the first that does.
 func RequireAlert(t testing.TB, s drift.Store, model, column string) drift.Alert {
 	t.Helper()
-	alerts, err := s.Alerts(t.Context(), drift.AlertQuery{Model: model})
-	require.NoError(t, err)
+	alerts := all(t, s, model)
 	for _, a := range alerts {
 		if slices.Contains(a.ColumnNames(), column) {
 			return a
@@ -57,9 +57,17 @@ func RequireAlert(t testing.TB, s drift.Store, model, column string) drift.Alert
 // RequireNoAlert fails the test if the model has any alert, firing or resolved.
 func RequireNoAlert(t testing.TB, s drift.Store, model string) {
 	t.Helper()
-	alerts, err := s.Alerts(t.Context(), drift.AlertQuery{Model: model})
-	require.NoError(t, err)
-	require.Empty(t, named(alerts), "alerts of %s", model)
+	require.Empty(t, named(all(t, s, model)), "alerts of %s", model)
+}
+
+// all is every alert of the model.
+func all(t testing.TB, s drift.Store, model string) (out []drift.Alert) {
+	t.Helper()
+	for a, err := range drift.AllAlerts(t.Context(), s, drift.AlertQuery{Model: model}) {
+		require.NoError(t, err)
+		out = append(out, a)
+	}
+	return out
 }
 
 // named is the alerts as a reader of a failed test wants them.

@@ -2,18 +2,15 @@ package drifttest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/drift"
-	"github.com/mlloop/mlloop/drift/driftmem"
 )
 
 // testCase is one promise of the Store interface.
@@ -39,6 +36,10 @@ func Run(t *testing.T, newStore func(t *testing.T) drift.Store) {
 		{"times are UTC milliseconds", "alerts cannot be compared by time", checkTimes},
 		{"a context that is done stops the call", "a shutdown hangs", checkContext},
 		{"concurrent saves are all kept", "an alert is lost when two loops run at once", checkConcurrent},
+		{"of two saves over one checkpoint one wins", "two processes undo each other's reading of the log", checkRev},
+		{"a writer that was replaced is refused", "a process that was cut off overwrites its successor's work", checkToken},
+		{"racing saves have one winner each", "two processes believe that they saved the same checkpoint", checkRace},
+		{"alerts are found by id and in pages", "a reader loads every alert that ever was", checkPages},
 		{"random operations agree with the memory store", "backends differ where no case looks", checkRandom},
 	}
 	for _, c := range cases {
@@ -58,6 +59,22 @@ func at(ms int64) time.Time { return time.UnixMilli(1_780_000_000_000 + ms).UTC(
 
 func checkpoint(model string, n int64) drift.Checkpoint {
 	return drift.Checkpoint{Model: model, Version: 3, PredictionSeq: n, LabelSeq: n / 2, At: at(n), State: fmt.Append(nil, "state \x00", n)}
+}
+
+func numbered(c drift.Checkpoint, rev int64) drift.Checkpoint {
+	c.Rev = rev
+	return c
+}
+
+// save stores the checkpoint as the next one of its model.
+func save(t testing.TB, s drift.Store, c drift.Checkpoint, changed ...drift.Alert) error {
+	t.Helper()
+	stored, err := s.Checkpoint(t.Context(), c.Model)
+	if !errors.Is(err, drift.ErrNotFound) {
+		require.NoError(t, err)
+	}
+	c.Rev = stored.Rev + 1
+	return s.Save(t.Context(), c, changed)
 }
 
 func alert(model, id string, fired int64) drift.Alert {
@@ -96,6 +113,7 @@ func alerts(t testing.TB, s drift.Store, model string, firingOnly bool) []drift.
 
 func checkRoundTrip(t *testing.T, s drift.Store) {
 	for _, c := range []drift.Checkpoint{checkpoint("m", 1<<40), {Model: "empty"}, {Model: "négatif", Version: -1, At: time.UnixMilli(-5).UTC()}} {
+		c.Rev, c.Token = 1, 1<<40
 		require.NoError(t, s.Save(t.Context(), c, nil))
 		got, err := s.Checkpoint(t.Context(), c.Model)
 		require.NoError(t, err)
@@ -104,17 +122,18 @@ func checkRoundTrip(t *testing.T, s drift.Store) {
 }
 
 func checkReplace(t *testing.T, s drift.Store) {
-	require.NoError(t, s.Save(t.Context(), checkpoint("m", 10), nil))
+	require.NoError(t, save(t, s, checkpoint("m", 10)))
 	next := checkpoint("m", 4) // a new version's monitor may begin earlier
 	next.Version = 4
-	require.NoError(t, s.Save(t.Context(), next, nil))
+	require.NoError(t, save(t, s, next))
+	next.Rev = 2
 	got, err := s.Checkpoint(t.Context(), "m")
 	require.NoError(t, err)
 	require.Equal(t, next, got)
 }
 
 func checkUnknown(t *testing.T, s drift.Store) {
-	require.NoError(t, s.Save(t.Context(), checkpoint("m", 1), nil))
+	require.NoError(t, save(t, s, checkpoint("m", 1)))
 	_, err := s.Checkpoint(t.Context(), "n")
 	require.ErrorIs(t, err, drift.ErrNotFound)
 	require.ErrorContains(t, err, `"n"`)
@@ -123,12 +142,12 @@ func checkUnknown(t *testing.T, s drift.Store) {
 
 func checkEpisode(t *testing.T, s drift.Store) {
 	a := alert("m", "1", 5)
-	require.NoError(t, s.Save(t.Context(), checkpoint("m", 5), []drift.Alert{a}))
+	require.NoError(t, save(t, s, checkpoint("m", 5), a))
 	require.Equal(t, []drift.Alert{a}, alerts(t, s, "m", true))
-	require.NoError(t, s.Save(t.Context(), checkpoint("m", 5), []drift.Alert{a}))
+	require.NoError(t, save(t, s, checkpoint("m", 5), a))
 	require.Equal(t, []drift.Alert{a}, alerts(t, s, "m", false), "the same again changes nothing")
 	done := resolved(a, 9)
-	require.NoError(t, s.Save(t.Context(), checkpoint("m", 9), []drift.Alert{done}))
+	require.NoError(t, save(t, s, checkpoint("m", 9), done))
 	require.Empty(t, alerts(t, s, "m", true))
 	require.Equal(t, []drift.Alert{done}, alerts(t, s, "m", false))
 }
@@ -141,10 +160,10 @@ func ids(alerts []drift.Alert) (all string) {
 }
 
 func checkOrder(t *testing.T, s drift.Store) {
-	require.NoError(t, s.Save(t.Context(), checkpoint("m", 9), []drift.Alert{alert("m", "z", 5), alert("m", "y", 7)}))
-	require.NoError(t, s.Save(t.Context(), checkpoint("m", 9), []drift.Alert{alert("m", "x", 5), alert("m", "a", 3)}))
+	require.NoError(t, save(t, s, checkpoint("m", 9), alert("m", "z", 5), alert("m", "y", 7)))
+	require.NoError(t, save(t, s, checkpoint("m", 9), alert("m", "x", 5), alert("m", "a", 3)))
 	require.Equal(t, "zyxa", ids(alerts(t, s, "m", false)))
-	require.NoError(t, s.Save(t.Context(), checkpoint("m", 9), []drift.Alert{resolved(alert("m", "z", 5), 8)}))
+	require.NoError(t, save(t, s, checkpoint("m", 9), resolved(alert("m", "z", 5), 8)))
 	require.Equal(t, "yxaz", ids(alerts(t, s, "m", false)))
 	require.Equal(t, "yxa", ids(alerts(t, s, "m", true)))
 }
@@ -153,7 +172,7 @@ func checkFollow(t *testing.T, s drift.Store) {
 	after := func(seq int64, limit int) []drift.Alert {
 		return query(t, s, drift.AlertQuery{Model: "m", After: seq, Limit: limit})
 	}
-	require.NoError(t, s.Save(t.Context(), checkpoint("m", 1), []drift.Alert{alert("m", "a", 1), alert("m", "b", 1), alert("m", "c", 1)}))
+	require.NoError(t, save(t, s, checkpoint("m", 1), alert("m", "a", 1), alert("m", "b", 1), alert("m", "c", 1)))
 	first := after(0, 2)
 	require.Equal(t, "ab", ids(first))
 	rest := after(first[1].Seq, 2)
@@ -163,12 +182,12 @@ func checkFollow(t *testing.T, s drift.Store) {
 
 	again := alert("m", "b", 1)
 	again.Seq = 1 << 40
-	require.NoError(t, s.Save(t.Context(), checkpoint("m", 2), []drift.Alert{again}))
+	require.NoError(t, save(t, s, checkpoint("m", 2), again))
 	require.Empty(t, after(last, 0), "the same again is no change, whatever Seq it says")
-	require.NoError(t, s.Save(t.Context(), checkpoint("n", 2), []drift.Alert{alert("n", "d", 1)}))
+	require.NoError(t, save(t, s, checkpoint("n", 2), alert("n", "d", 1)))
 	worse := alert("m", "b", 1)
 	worse.Worst = 2e300
-	require.NoError(t, s.Save(t.Context(), checkpoint("m", 3), []drift.Alert{worse, resolved(alert("m", "a", 1), 4)}))
+	require.NoError(t, save(t, s, checkpoint("m", 3), worse, resolved(alert("m", "a", 1), 4)))
 	changed := after(last, 0)
 	require.Equal(t, "ba", ids(changed), "in the order of the save")
 	require.Equal(t, 2e300, changed[0].Worst)
@@ -181,16 +200,16 @@ func checkFollow(t *testing.T, s drift.Store) {
 }
 
 func checkModels(t *testing.T, s drift.Store) {
-	require.NoError(t, s.Save(t.Context(), checkpoint("m", 1), []drift.Alert{alert("m", "1", 1)}))
-	require.NoError(t, s.Save(t.Context(), checkpoint("n", 1), []drift.Alert{alert("n", "2", 1)}))
+	require.NoError(t, save(t, s, checkpoint("m", 1), alert("m", "1", 1)))
+	require.NoError(t, save(t, s, checkpoint("n", 1), alert("n", "2", 1)))
 	require.Len(t, alerts(t, s, "m", false), 1)
 	require.Len(t, alerts(t, s, "n", false), 1)
-	err := s.Save(t.Context(), checkpoint("n", 9), []drift.Alert{alert("n", "3", 1), alert("n", "1", 1)})
+	err := save(t, s, checkpoint("n", 9), alert("n", "3", 1), alert("n", "1", 1))
 	require.ErrorIs(t, err, drift.ErrConflict, "the id is another model's")
 	require.Len(t, alerts(t, s, "n", false), 1, "and nothing of that save is stored")
 	got, err := s.Checkpoint(t.Context(), "n")
 	require.NoError(t, err)
-	require.Equal(t, checkpoint("n", 1), got)
+	require.Equal(t, numbered(checkpoint("n", 1), 1), got)
 }
 
 func checkAllOrNothing(t *testing.T, s drift.Store) {
@@ -208,28 +227,30 @@ func checkAllOrNothing(t *testing.T, s drift.Store) {
 		"a figure is infinite": {good, infinite},
 		"it is endlessly bad":  {good, endless},
 	} {
-		require.ErrorIs(t, s.Save(t.Context(), checkpoint("m", 1), bad), drift.ErrInvalid, name)
+		require.ErrorIs(t, save(t, s, checkpoint("m", 1), bad...), drift.ErrInvalid, name)
 		require.Empty(t, alerts(t, s, "m", false), name)
 		_, err := s.Checkpoint(t.Context(), "m")
 		require.ErrorIs(t, err, drift.ErrNotFound, name)
 	}
-	require.ErrorIs(t, s.Save(t.Context(), drift.Checkpoint{}, nil), drift.ErrInvalid, "no model")
+	require.ErrorIs(t, s.Save(t.Context(), drift.Checkpoint{Rev: 1}, nil), drift.ErrInvalid, "no model")
+	require.ErrorIs(t, s.Save(t.Context(), checkpoint("m", 1), nil), drift.ErrInvalid, "no Rev")
+	require.ErrorIs(t, s.Save(t.Context(), drift.Checkpoint{Model: "m", Rev: 1, Token: -1}, nil), drift.ErrInvalid, "a negative Token")
 }
 
 func checkMemory(t *testing.T, s drift.Store) {
 	c, a := checkpoint("m", 1), alert("m", "1", 1)
-	require.NoError(t, s.Save(t.Context(), c, []drift.Alert{a}))
+	require.NoError(t, save(t, s, c, a))
 	c.State[0], a.Columns[0].Column = 'X', "changed"
 	got, err := s.Checkpoint(t.Context(), "m")
 	require.NoError(t, err)
-	require.Equal(t, checkpoint("m", 1), got)
+	require.Equal(t, numbered(checkpoint("m", 1), 1), got)
 	got.State[0] = 'Y'
 	stored := alerts(t, s, "m", false)
 	require.Equal(t, alert("m", "1", 1), stored[0])
 	stored[0].Columns[0].Column = "changed"
 	again, err := s.Checkpoint(t.Context(), "m")
 	require.NoError(t, err)
-	require.Equal(t, checkpoint("m", 1), again)
+	require.Equal(t, numbered(checkpoint("m", 1), 1), again)
 	require.Equal(t, alert("m", "1", 1), alerts(t, s, "m", false)[0])
 }
 
@@ -238,7 +259,7 @@ func checkTimes(t *testing.T, s drift.Store) {
 	a, c := resolved(alert("m", "1", 1), 2), checkpoint("m", 3)
 	want := a
 	a.FiredAt, a.ResolvedAt, c.At = a.FiredAt.Add(999).In(zone), a.ResolvedAt.Add(999_999).In(zone), c.At.Add(5).In(zone)
-	require.NoError(t, s.Save(t.Context(), c, []drift.Alert{a}))
+	require.NoError(t, save(t, s, c, a))
 	require.Equal(t, want, alerts(t, s, "m", false)[0])
 	got, err := s.Checkpoint(t.Context(), "m")
 	require.NoError(t, err)
@@ -248,69 +269,9 @@ func checkTimes(t *testing.T, s drift.Store) {
 func checkContext(t *testing.T, s drift.Store) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	require.ErrorIs(t, s.Save(ctx, checkpoint("m", 1), nil), context.Canceled)
+	require.ErrorIs(t, s.Save(ctx, numbered(checkpoint("m", 1), 1), nil), context.Canceled)
 	_, err := s.Checkpoint(ctx, "m")
 	require.ErrorIs(t, err, context.Canceled)
 	_, err = s.Alerts(ctx, drift.AlertQuery{Model: "m"})
 	require.ErrorIs(t, err, context.Canceled)
 }
-
-func checkConcurrent(t *testing.T, s drift.Store) {
-	var wg sync.WaitGroup
-	for g := range 4 {
-		wg.Go(func() {
-			model := fmt.Sprint("m", g%2)
-			for i := range int64(10) {
-				id := fmt.Sprint(g, "/", i)
-				assert.NoError(t, s.Save(t.Context(), checkpoint(model, i), []drift.Alert{alert(model, id, i)}))
-			}
-		})
-	}
-	wg.Wait()
-	require.Len(t, alerts(t, s, "m0", false), 20)
-	require.Len(t, alerts(t, s, "m1", true), 20)
-}
-
-func checkRandom(t *testing.T, s drift.Store) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
-	mem := driftmem.New()
-	models := []string{"a", "b"}
-	for range 150 {
-		model := models[rng.IntN(2)]
-		var changed []drift.Alert
-		for range rng.IntN(3) {
-			a := alert(model, fmt.Sprint(rng.IntN(30)), rng.Int64N(10))
-			a.Columns, a.Worst = a.Columns[:rng.IntN(3)], float64(rng.IntN(2))
-			if rng.IntN(2) == 0 {
-				a = resolved(a, 5+rng.Int64N(10))
-			}
-			changed = append(changed, a)
-		}
-		c := checkpoint(model, rng.Int64N(100))
-		want, got := mem.Save(t.Context(), c, changed), s.Save(t.Context(), c, changed)
-		for _, kind := range []error{drift.ErrInvalid, drift.ErrConflict} {
-			require.Equal(t, assert.ErrorIs(quiet{}, want, kind), assert.ErrorIs(quiet{}, got, kind), "%v against %v", want, got)
-		}
-		require.Equal(t, want == nil, got == nil, "%v against %v", want, got)
-		for _, m := range models {
-			q := drift.AlertQuery{Model: m, FiringOnly: rng.IntN(2) == 0, After: rng.Int64N(60), Limit: rng.IntN(4)}
-			require.Equal(t, clean(query(t, mem, q)), clean(query(t, s, q)), "%+v", q)
-			all := drift.AlertQuery{Model: m}
-			require.Equal(t, clean(query(t, mem, all)), clean(query(t, s, all)))
-			wantC, wantErr := mem.Checkpoint(t.Context(), m)
-			gotC, gotErr := s.Checkpoint(t.Context(), m)
-			require.Equal(t, wantErr == nil, gotErr == nil)
-			require.Equal(t, wantC, gotC)
-		}
-	}
-}
-
-// clean makes no difference between no alerts and none.
-func clean(as []drift.Alert) []drift.Alert { return append([]drift.Alert{}, as...) }
-
-// quiet makes assertions into questions.
-type quiet struct{}
-
-func (quiet) Errorf(string, ...any) {}

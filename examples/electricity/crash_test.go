@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retrainsql"
 	"github.com/mlloop/mlloop/serve"
@@ -130,7 +131,7 @@ func stored(t *testing.T, dir string) contents {
 	defer func() { require.NoError(t, stores.Close(ctx)) }()
 	c := contents{runs: make(map[string]int)}
 	c.readLog(t, stores.Serve)
-	versions, err := stores.Registry.Versions(ctx, model)
+	versions, err := stores.Registry.Versions(ctx, model, 0, 0)
 	require.NoError(t, err)
 	for _, v := range versions {
 		c.versions = append(c.versions, fmt.Sprint(v.Number, v.Digest, v.State, v.Key))
@@ -146,7 +147,7 @@ func stored(t *testing.T, dir string) contents {
 	for _, e := range events {
 		c.events = append(c.events, fmt.Sprint(e.Time, e.Kind, e.Text))
 	}
-	audit, err := stores.Registry.Events(ctx, model, 0, 0)
+	audit, err := stores.Registry.Events(ctx, registry.EventQuery{Model: model})
 	require.NoError(t, err)
 	for _, e := range audit {
 		c.audit = append(c.audit, fmt.Sprint(e.Seq, e.Version, e.Kind, e.Alias, e.From, e.To, e.Reason, e.Time))

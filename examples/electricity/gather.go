@@ -106,12 +106,12 @@ func (f *figures) count(ctx context.Context, loop *retrain.Loop, stores *retrain
 		f.Retrains++
 		f.countStage(r)
 	}
-	alerts, err := stores.Drift.Alerts(ctx, drift.AlertQuery{Model: model})
-	if err != nil {
-		return err
-	}
-	f.Alerts, f.FirstWideningAlertRows = len(alerts), -1
-	for _, a := range alerts {
+	f.FirstWideningAlertRows = -1
+	for a, err := range drift.AllAlerts(ctx, stores.Drift, drift.AlertQuery{Model: model}) {
+		if err != nil {
+			return err
+		}
+		f.Alerts++
 		rows := int(a.FiredAt.Sub(rowTime(widening)) / halfHour)
 		if rows < 0 {
 			f.AlertsBeforeWidening++

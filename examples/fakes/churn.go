@@ -59,7 +59,8 @@ func (c Churn) promote(ctx context.Context, b *bundle.Bundle, runID, reason stri
 	if err != nil {
 		return err
 	}
-	return c.Models.Promote(ctx, "churn", v.Number, champion.Version, registry.Change{Reason: reason})
+	_, err = c.Models.Promote(ctx, "churn", v.Number, champion.Version, registry.Change{Reason: reason})
+	return err
 }
 
 func evaluatedAUC(b *bundle.Bundle) (float64, error) {

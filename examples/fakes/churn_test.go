@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/examples/fakes"
+	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/registry/registrytest"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/serve/servetest"
@@ -39,9 +40,8 @@ func TestPoorModelIsNotRegistered(t *testing.T) {
 
 	require.NoError(t, churn.Retrain(t.Context(), traintest.NewJob(t, 500, 1).Data, night))
 
-	all, err := models.Models(t.Context())
-	require.NoError(t, err)
-	require.Empty(t, all)
+	_, err := models.Model(t.Context(), "churn")
+	require.ErrorIs(t, err, registry.ErrNotFound)
 }
 
 func TestFailedFitIsAFailedRun(t *testing.T) {

@@ -56,24 +56,28 @@ func layers() []Layer {
 	return []Layer{
 		// retrainsql, the console and examples may import anything.
 		{Packages: []string{"examples/...", "retrain/retrainsql", "retrain/console/..."}, May: []string{"..."}, Roles: true},
+		// The tests' databases.
+		{Packages: []string{"internal/sqltest"}, May: []string{"internal/...", "sqlstore"}},
 		// internal → standard library and what it wraps.
 		{Packages: []string{"internal/..."}, May: []string{"internal/..."}},
+		// sqlstore → internal. Its drivers keep the domain packages from it; their SQL roles stand on it.
+		{Packages: []string{"sqlstore"}, May: []string{"internal/..."}},
 		// tracking → internal.
-		{Packages: []string{"tracking/..."}, May: []string{"internal/...", "tracking/..."}},
+		{Packages: []string{"tracking/..."}, May: []string{"internal/...", "sqlstore", "tracking/..."}},
 		// registry → tracking.
-		{Packages: []string{"registry/..."}, May: []string{"internal/...", "tracking/...", "registry/..."}},
+		{Packages: []string{"registry/..."}, May: []string{"internal/...", "sqlstore", "tracking/...", "registry/..."}},
 		// frame, feature, validate, profile, metric, model and device know neither tracking nor registry.
 		{Packages: plainTrain(), May: append(plainTrain(), "internal/...")},
 		// train → tracking, registry and its own sub-packages.
 		{Packages: []string{"train/..."}, May: []string{"internal/...", "tracking/...", "registry/...", "train/..."}},
 		// serve → tracking, registry, train/{frame, feature, validate, model, device}.
-		{Packages: []string{"serve/..."}, May: []string{"internal/...", "tracking/...", "registry/...", "serve/...",
+		{Packages: []string{"serve/..."}, May: []string{"internal/...", "sqlstore", "tracking/...", "registry/...", "serve/...",
 			"train/frame/...", "train/feature/...", "train/validate/...", "train/model/...", "train/device/..."}},
 		// drift → train/{frame, profile, metric}.
-		{Packages: []string{"drift/..."}, May: []string{"internal/...", "drift/...",
+		{Packages: []string{"drift/..."}, May: []string{"internal/...", "sqlstore", "drift/...",
 			"train/frame/...", "train/profile/...", "train/metric/..."}},
 		// retrain → everything below it; only it ties the loop together.
-		{Packages: []string{"retrain/..."}, May: []string{"internal/...", "tracking/...", "registry/...", "train/...",
+		{Packages: []string{"retrain/..."}, May: []string{"internal/...", "sqlstore", "tracking/...", "registry/...", "train/...",
 			"serve/...", "drift/...", "retrain/..."}, Roles: true},
 	}
 }
@@ -82,7 +86,7 @@ func layers() []Layer {
 func drivers() []Driver {
 	return []Driver{
 		{Modules: []string{"testing", "github.com/stretchr/testify"}, By: []string{"*test"}},
-		{Modules: []string{"modernc.org/sqlite", "github.com/jackc/pgx"}, By: []string{"internal/sqldb", "*sql", "examples/..."}},
+		{Modules: []string{"modernc.org/sqlite", "github.com/jackc/pgx"}, By: []string{"internal/sqldb", "sqlstore", "internal/pgtest", "internal/sqltest", "*sql", "retrain/retraindbos", "examples/..."}},
 		{Modules: []string{"github.com/dbos-inc"}, By: []string{"retrain/retraindbos", "retrain/retrainsql"}},
 		{Modules: []string{"google.golang.org/grpc"}, By: []string{"serve/servegrpc"}},
 		{Modules: []string{"github.com/minio"}, By: []string{"tracking/artifact/artifacts3"}},

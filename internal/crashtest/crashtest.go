@@ -12,14 +12,20 @@
 //		})
 //		// Open the folder: what was durable is there.
 //	}
+//
+// Start runs several children beside one another.
 package crashtest
 
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,20 +66,87 @@ func Command(t testing.TB, arg string) *exec.Cmd {
 // ends by itself.
 func Kill(t testing.TB, arg string, line func(text string) (kill bool)) {
 	t.Helper()
-	child := Command(t, arg)
-	out, err := child.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, child.Start())
-	killed := false
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if line(lines.Text()) && !killed {
-			require.NoError(t, child.Process.Kill())
-			killed = true
+	var child *Child
+	started := make(chan struct{})
+	child = Start(t, arg, nil, func(text string) {
+		<-started
+		if line(text) {
+			child.signal(os.Kill)
 		}
-	}
-	require.NoError(t, lines.Err())
-	err = child.Wait()
-	require.True(t, killed, "the child ended by itself: %v", err)
+	})
+	close(started)
+	err := child.Wait()
+	require.True(t, child.killed.Load(), "the child ended by itself: %v", err)
 	require.Error(t, err, "it was killed")
+}
+
+// Child is a child that runs beside the test. It is safe for concurrent use.
+type Child struct {
+	cmd    *exec.Cmd
+	read   chan struct{} // closed once all that it printed was handed on
+	killed atomic.Bool
+	broken error // of reading what it printed
+	once   sync.Once
+	ended  error
+}
+
+// Start runs this test binary again as a child, with env beside the test's own
+// environment, and returns at once. line, which may be nil, gets each line that
+// the child prints, one at a time, from another goroutine. The child ends with
+// the test at the latest.
+func Start(t testing.TB, arg string, env []string, line func(text string)) *Child {
+	t.Helper()
+	c := &Child{cmd: Command(t, arg), read: make(chan struct{})}
+	c.cmd.Env = append(c.cmd.Env, env...)
+	out, err := c.cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.cmd.Start())
+	go func() {
+		defer close(c.read)
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if line != nil {
+				line(lines.Text())
+			}
+		}
+		c.broken = lines.Err()
+	}()
+	return c
+}
+
+// PID is the child's process id.
+func (c *Child) PID() int { return c.cmd.Process.Pid }
+
+// Kill ends the child with SIGKILL and returns when it is gone and all that it
+// had printed was handed on. The error says that it had ended by itself.
+func (c *Child) Kill() error {
+	c.signal(os.Kill)
+	err := c.Wait()
+	if status, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+		return nil
+	}
+	return fmt.Errorf("the child ended by itself: %w", err)
+}
+
+// Stop asks the child by SIGTERM to end, waits until it has, and returns how.
+func (c *Child) Stop() error {
+	c.signal(syscall.SIGTERM)
+	return c.Wait()
+}
+
+// Wait returns how the child ended, once it has and all that it had printed was
+// handed on.
+func (c *Child) Wait() error {
+	c.once.Do(func() {
+		<-c.read
+		c.ended = errors.Join(c.broken, c.cmd.Wait())
+	})
+	return c.ended
+}
+
+func (c *Child) signal(s os.Signal) {
+	if s == os.Kill {
+		c.killed.Store(true)
+	}
+	_ = c.cmd.Process.Signal(s) // it may have ended
 }

@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -41,4 +43,31 @@ func TestKill(t *testing.T) {
 	written, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, strings.Count(string(written), "\n"), len(printed), "what was printed had been written")
+}
+
+// Children run beside one another, and one that is killed leaves the others
+// alone.
+func TestStart(t *testing.T) {
+	dir := t.TempDir()
+	printed := make([]atomic.Int64, 3)
+	children := make([]*crashtest.Child, len(printed))
+	for i := range children {
+		children[i] = crashtest.Start(t, filepath.Join(dir, fmt.Sprint(i)), nil, func(string) { printed[i].Add(1) })
+	}
+	above := func(child int, lines int64) {
+		require.Eventually(t, func() bool { return printed[child].Load() > lines }, 30*time.Second, time.Millisecond)
+	}
+	above(0, 10)
+	require.NoError(t, children[0].Kill())
+	last := printed[0].Load()
+	for _, i := range []int{1, 2} {
+		above(i, printed[i].Load())
+	}
+	require.Equal(t, last, printed[0].Load(), "a dead child prints nothing")
+	require.Error(t, children[1].Stop(), "it has no handler for SIGTERM")
+	require.NoError(t, children[2].Kill())
+	require.Error(t, children[1].Kill(), "it had ended")
+	written, err := os.ReadFile(filepath.Join(dir, "0"))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, int64(strings.Count(string(written), "\n")), last)
 }

@@ -18,8 +18,8 @@ func TestClosed(t *testing.T) {
 	s := registrymem.New()
 	require.NoError(t, s.Close())
 	require.NoError(t, s.Close())
-	_, err := s.Models(t.Context())
+	_, err := s.Models(t.Context(), "", 0)
 	require.ErrorIs(t, err, registry.ErrClosed)
-	_, err = s.Versions(t.Context(), "m")
+	_, err = s.Versions(t.Context(), "m", 0, 0)
 	require.ErrorIs(t, err, registry.ErrClosed)
 }

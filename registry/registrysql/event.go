@@ -9,40 +9,46 @@ import (
 	"github.com/mlloop/mlloop/registry"
 )
 
-// defaultLimit is the number of events that Events returns for limit 0.
-const defaultLimit = 1000
+const eventColumns = `model, seq, version, kind, alias, was, became, digest, content, actor, reason, time, format, hash`
 
-const eventColumns = `model, seq, version, kind, alias, was, became, actor, reason, time, hash`
-
-// append stores an event after the model's last one. The transaction must have
-// the model locked, or have made it.
-func (s *Store) append(ctx context.Context, tx *sql.Tx, e registry.Event) error {
-	var before string
-	err := tx.QueryRowContext(ctx, s.db.SQL(`SELECT seq, hash FROM {p}registry_event WHERE model = ? ORDER BY seq DESC LIMIT 1`), e.Model).Scan(&e.Seq, &before)
+// appendEvent stores an event after the model's last one and returns it. The
+// transaction must have the model locked, or have made it.
+func appendEvent(ctx context.Context, tx txn, id string, e registry.Event) (registry.Event, error) {
+	var last registry.Event
+	err := tx.QueryRow(ctx, `SELECT seq, hash FROM {p}registry_event WHERE model = ? ORDER BY seq DESC LIMIT 1`, id).Scan(&last.Seq, &last.Hash)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return err
+		return registry.Event{}, err
 	}
-	e.Seq++
-	e.Hash = registry.Chain(before, e)
-	_, err = tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}registry_event (`+eventColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
-		e.Model, e.Seq, e.Version, e.Kind, e.Alias, e.From, e.To, e.Actor, e.Reason, e.Time.UnixMilli(), e.Hash)
-	return err
+	e.ModelID = id
+	e = e.Follow(last)
+	_, err = tx.Exec(ctx, `INSERT INTO {p}registry_event (`+eventColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		id, e.Seq, e.Version, e.Kind, e.Alias, e.From, e.To, e.Digest, e.Content, e.Actor, e.Reason, e.Time.UnixMilli(), e.Format, e.Hash)
+	return e, err
 }
 
 // Events implements registry.Store.
-func (s *Store) Events(ctx context.Context, model string, after int64, limit int) (events []registry.Event, err error) {
-	if limit == 0 {
-		limit = defaultLimit
-	}
-	err = s.view(ctx, model, func(tx *sql.Tx) error {
-		events, err = sqlstore.Select(ctx, tx, scanEvent, s.db.SQL(`SELECT `+eventColumns+` FROM {p}registry_event WHERE model = ? AND seq > ? ORDER BY seq LIMIT ?`), model, after, limit)
+func (s *Store) Events(ctx context.Context, q registry.EventQuery) (events []registry.Event, err error) {
+	err = s.view(ctx, q.Model, func(tx txn, id string) error {
+		query, args := `SELECT `+eventColumns+` FROM {p}registry_event WHERE model = ? AND seq > ?`, []any{id, q.After}
+		if q.Alias != "" { // the second condition is that of the index
+			query, args = query+` AND alias = ? AND alias <> ''`, append(args, q.Alias)
+		}
+		if !q.Until.IsZero() {
+			query, args = query+` AND time <= ?`, append(args, q.Until.UnixMilli())
+		}
+		query += ` ORDER BY seq`
+		if q.Newest {
+			query += ` DESC`
+		}
+		scan := func(row sqlstore.Scanner) (registry.Event, error) { return scanEvent(row, q.Model) }
+		events, err = list(ctx, tx, scan, query+` LIMIT ?`, append(args, limitOf(q.Limit))...)
 		return err
 	})
 	return events, err
 }
 
-func scanEvent(row sqlstore.Scanner) (registry.Event, error) {
-	var e registry.Event
-	err := row.Scan(&e.Model, &e.Seq, &e.Version, &e.Kind, &e.Alias, &e.From, &e.To, &e.Actor, &e.Reason, sqlstore.Millis(&e.Time), &e.Hash)
+func scanEvent(row sqlstore.Scanner, model string) (registry.Event, error) {
+	e := registry.Event{Model: model}
+	err := row.Scan(&e.ModelID, &e.Seq, &e.Version, &e.Kind, &e.Alias, &e.From, &e.To, &e.Digest, &e.Content, &e.Actor, &e.Reason, sqlstore.Millis(&e.Time), &e.Format, &e.Hash)
 	return e, err
 }

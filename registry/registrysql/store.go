@@ -1,10 +1,10 @@
 package registrysql
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
-	"errors"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/migrate"
@@ -81,40 +81,36 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // change runs fn in a transaction that has the model's row locked: changes of
 // one model happen one after the other. Errors: NotFound (model) besides fn's.
-func (s *Store) change(ctx context.Context, model string, fn func(tx *sql.Tx) error) error {
+func (s *Store) change(ctx context.Context, model string, fn func(tx txn, id string) error) error {
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
+		t := txn{tx, s.db}
 		// Writing first takes the lock at once, also on a pool whose transactions
 		// begin as readers.
-		result, err := tx.ExecContext(ctx, s.db.SQL(`UPDATE {p}registry_model SET name = name WHERE name = ?`), model)
+		if _, err := t.Exec(ctx, `UPDATE {p}registry_model SET name = name WHERE name = ?`, model); err != nil {
+			return err
+		}
+		m, err := getModel(ctx, t, model)
 		if err != nil {
 			return err
 		}
-		n, err := result.RowsAffected()
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return modelNotFound(model)
-		}
-		return fn(tx)
+		return fn(t, m.ID)
 	})
 }
 
-// view runs fn in a transaction that reads, after checking that the model exists.
-func (s *Store) view(ctx context.Context, model string, fn func(tx *sql.Tx) error) error {
+// view runs fn in a transaction that reads, after finding the model.
+func (s *Store) view(ctx context.Context, model string, fn func(tx txn, id string) error) error {
 	return s.db.ReadTx(ctx, func(tx *sql.Tx) error {
-		var one int
-		err := tx.QueryRowContext(ctx, s.db.SQL(`SELECT 1 FROM {p}registry_model WHERE name = ?`), model).Scan(&one)
-		if errors.Is(err, sql.ErrNoRows) {
-			return modelNotFound(model)
-		}
+		t := txn{tx, s.db}
+		m, err := getModel(ctx, t, model)
 		if err != nil {
 			return err
 		}
-		return fn(tx)
+		return fn(t, m.ID)
 	})
 }
 
 func modelNotFound(model string) error {
 	return fault.Errorf(registry.ErrNotFound, "model %s: not found", model)
 }
+
+func limitOf(limit int) int { return cmp.Or(limit, registry.DefaultPage) }

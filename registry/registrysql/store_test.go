@@ -48,7 +48,7 @@ func TestTwoHandlesOnOneFile(t *testing.T) {
 			if !assert.NoError(t, err) {
 				return
 			}
-			err = models.Promote(t.Context(), "m", v.Number, 0, registry.Change{})
+			_, err = models.Promote(t.Context(), "m", v.Number, 0, registry.Change{})
 			if err == nil {
 				promoted.Add(1)
 			} else {
@@ -58,9 +58,9 @@ func TestTwoHandlesOnOneFile(t *testing.T) {
 	}
 	wg.Wait()
 	require.EqualValues(t, 1, promoted.Load(), "one promotion wins")
-	versions, err := handles[0].Versions(t.Context(), "m")
+	newest, err := handles[0].Resolve(t.Context(), "m/latest")
 	require.NoError(t, err)
-	require.Len(t, versions, 20)
+	require.EqualValues(t, 20, newest.Number)
 	registrytest.RequireConsistent(t, handles[1], "m")
 }
 
@@ -100,8 +100,8 @@ func TestTheDatabaseRefusesToRewriteHistory(t *testing.T) {
 		`UPDATE mlloop_registry_event SET actor = 'nobody'`,
 		`DELETE FROM mlloop_registry_event`,
 		`DELETE FROM mlloop_registry_event WHERE seq = 3`,
-		`INSERT OR REPLACE INTO mlloop_registry_event SELECT model, seq, version, kind, alias, was, became, 'nobody', reason, time, hash FROM mlloop_registry_event WHERE seq = 2`,
-		`INSERT INTO mlloop_registry_event SELECT model, 9, version, kind, alias, was, became, actor, reason, time, hash FROM mlloop_registry_event WHERE seq = 2`,
+		`INSERT OR REPLACE INTO mlloop_registry_event SELECT model, seq, version, kind, alias, was, became, digest, content, 'nobody', reason, time, format, hash FROM mlloop_registry_event WHERE seq = 2`,
+		`INSERT INTO mlloop_registry_event SELECT model, 9, version, kind, alias, was, became, digest, content, actor, reason, time, format, hash FROM mlloop_registry_event WHERE seq = 2`,
 	} {
 		_, err := db.Exec(attack)
 		require.ErrorContains(t, err, "the audit trail is append-only", attack)
@@ -111,7 +111,7 @@ func TestTheDatabaseRefusesToRewriteHistory(t *testing.T) {
 		`UPDATE mlloop_registry_version SET data_to = NULL`,
 		`UPDATE mlloop_registry_version SET number = 3 WHERE number = 2`,
 		`DELETE FROM mlloop_registry_version`,
-		`INSERT OR REPLACE INTO mlloop_registry_version SELECT model, number, 'x', key, state, run_id, data_digest, parent, code, data_from, data_to, rows, created_at FROM mlloop_registry_version WHERE number = 1`,
+		`INSERT OR REPLACE INTO mlloop_registry_version SELECT model, number, seq, 'x', key, state, run_id, data_digest, parent, code, data_from, data_to, rows, created_at FROM mlloop_registry_version WHERE number = 1`,
 	} {
 		_, err := db.Exec(attack)
 		require.ErrorContains(t, err, "model version", attack)
@@ -123,7 +123,7 @@ func TestTheDatabaseRefusesToRewriteHistory(t *testing.T) {
 		_, err := db.Exec(tamper)
 		require.NoError(t, err)
 	}
-	err = models.VerifyAudit(t.Context(), "m")
+	err = models.VerifyAudit(t.Context(), "m", nil)
 	require.ErrorIs(t, err, registry.ErrCorrupt)
 	require.ErrorContains(t, err, "event 2 does not fit its hash")
 }
@@ -148,11 +148,11 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 	require.ErrorIs(t, err, registry.ErrInvalid)
 
 	require.NoError(t, s.Close())
-	_, err = s.Models(t.Context())
+	_, err = s.Models(t.Context(), "", 0)
 	require.ErrorIs(t, err, registry.ErrClosed)
 
 	s = registrysql.New(pool(t), registrysql.SQLite, nil)
-	_, err = s.Models(t.Context())
+	_, err = s.Models(t.Context(), "", 0)
 	require.ErrorIs(t, err, registry.ErrUnavailable)
 	require.ErrorContains(t, err, "call Migrate")
 	require.ErrorIs(t, registrysql.New(pool(t), "oracle", nil).Migrate(t.Context()), registry.ErrUnsupported)

@@ -10,128 +10,137 @@ import (
 	"github.com/mlloop/mlloop/registry"
 )
 
-// CreateModel implements registry.Store.
-func (s *Store) CreateModel(ctx context.Context, m registry.Model, e registry.Event) error {
-	return s.db.Tx(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}registry_model (name, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING`), m.Name, m.CreatedAt.UnixMilli())
-		if err != nil {
-			return err
-		}
-		n, err := result.RowsAffected()
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return fault.Errorf(registry.ErrAlreadyExists, "model %s: already exists", m.Name)
-		}
-		return s.append(ctx, tx, e)
-	})
-}
+// The columns of a version are selected from m, its model, and v.
+const (
+	versionColumns = `model, number, seq, digest, key, state, run_id, data_digest, parent, code, data_from, data_to, rows, created_at`
+	selectVersion  = `m.name, v.model, v.number, v.seq, v.digest, v.key, v.state, v.run_id, v.data_digest, v.parent, v.code, v.data_from, v.data_to, v.rows, v.created_at`
+	fromVersion    = ` FROM {p}registry_model m JOIN {p}registry_version v ON v.model = m.id `
+)
 
-// Models implements registry.Store.
-func (s *Store) Models(ctx context.Context) (models []registry.Model, err error) {
-	err = s.db.ReadTx(ctx, func(tx *sql.Tx) error {
-		models, err = sqlstore.Select(ctx, tx, func(row sqlstore.Scanner) (registry.Model, error) {
-			var m registry.Model
-			err := row.Scan(&m.Name, sqlstore.Millis(&m.CreatedAt))
-			return m, err
-		}, s.db.SQL(`SELECT name, created_at FROM {p}registry_model ORDER BY name`))
-		return err
-	})
-	return models, err
+// versionDest is where the columns of selectVersion go.
+func versionDest(v *registry.Version) []any {
+	l := &v.Lineage
+	return []any{&v.Model, &v.ModelID, &v.Number, &v.Seq, &v.Digest, &v.Key, &v.State, &l.RunID, &l.DataDigest, &l.Parent, &l.Code,
+		sqlstore.Millis(&l.DataFrom), sqlstore.Millis(&l.DataTo), &l.Rows, sqlstore.Millis(&v.CreatedAt)}
 }
-
-const versionColumns = `model, number, digest, key, state, run_id, data_digest, parent, code, data_from, data_to, rows, created_at`
 
 func scanVersion(row sqlstore.Scanner) (registry.Version, error) {
 	var v registry.Version
-	err := row.Scan(&v.Model, &v.Number, &v.Digest, &v.Key, &v.State,
-		&v.Lineage.RunID, &v.Lineage.DataDigest, &v.Lineage.Parent, &v.Lineage.Code,
-		sqlstore.Millis(&v.Lineage.DataFrom), sqlstore.Millis(&v.Lineage.DataTo), &v.Lineage.Rows, sqlstore.Millis(&v.CreatedAt))
+	err := row.Scan(versionDest(&v)...)
 	return v, err
 }
 
 // CreateVersion implements registry.Store.
-func (s *Store) CreateVersion(ctx context.Context, v registry.Version, e registry.Event) (registry.Version, error) {
-	err := s.change(ctx, v.Model, func(tx *sql.Tx) error {
-		if v.Key != "" {
-			old, err := scanVersion(tx.QueryRowContext(ctx, s.db.SQL(`SELECT `+versionColumns+` FROM {p}registry_version WHERE model = ? AND key = ?`), v.Model, v.Key))
-			switch {
-			case err == nil && old.Digest != v.Digest:
-				return fault.Errorf(registry.ErrAlreadyExists, "the key %q belongs to %s, which has another digest: choose another key", v.Key, registry.VersionRef(v.Model, old.Number))
-			case err == nil:
-				v = old
-				return nil
-			case !errors.Is(err, sql.ErrNoRows):
-				return err
-			}
+func (s *Store) CreateVersion(ctx context.Context, v registry.Version, e registry.Event) (stored registry.Version, created bool, err error) {
+	err = s.change(ctx, v.Model, func(tx txn, id string) error {
+		created = false // the function may run again
+		stored, err = withKey(ctx, tx, v)
+		if err != nil || stored.Number != 0 {
+			return err
 		}
-		return s.insertVersion(ctx, tx, &v, e)
+		created = true
+		stored = v
+		stored.ModelID = id
+		return insertVersion(ctx, tx, &stored, e)
 	})
 	if err != nil {
-		return registry.Version{}, err
+		return registry.Version{}, false, err
 	}
-	return v, nil
+	return stored, created, nil
+}
+
+// withKey returns the version that has v's key, the zero Version when none has.
+func withKey(ctx context.Context, tx txn, v registry.Version) (registry.Version, error) {
+	if v.Key == "" {
+		return registry.Version{}, nil
+	}
+	old, err := scanVersion(tx.QueryRow(ctx, `SELECT `+selectVersion+fromVersion+`WHERE m.name = ? AND v.key = ? AND v.key <> ''`, v.Model, v.Key))
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return registry.Version{}, nil
+	case err == nil && old.Digest != v.Digest:
+		return registry.Version{}, fault.Errorf(registry.ErrAlreadyExists, "the key %q belongs to %s, which has another digest: choose another key", v.Key, registry.VersionRef(v.Model, old.Number))
+	}
+	return old, err
 }
 
 // insertVersion gives v the next number. The model is locked: no other call
 // can take the number, and a failed one leaves no gap.
-func (s *Store) insertVersion(ctx context.Context, tx *sql.Tx, v *registry.Version, e registry.Event) error {
-	err := tx.QueryRowContext(ctx, s.db.SQL(`SELECT COALESCE(MAX(number), 0) + 1 FROM {p}registry_version WHERE model = ?`), v.Model).Scan(&v.Number)
+func insertVersion(ctx context.Context, tx txn, v *registry.Version, e registry.Event) error {
+	err := tx.QueryRow(ctx, `SELECT COALESCE(MAX(number), 0) + 1 FROM {p}registry_version WHERE model = ?`, v.ModelID).Scan(&v.Number)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}registry_version (`+versionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`),
-		v.Model, v.Number, v.Digest, v.Key, v.State, v.Lineage.RunID, v.Lineage.DataDigest, v.Lineage.Parent, v.Lineage.Code,
-		sqlstore.NullMillis(v.Lineage.DataFrom), sqlstore.NullMillis(v.Lineage.DataTo), v.Lineage.Rows, v.CreatedAt.UnixMilli())
+	e.Version, e.Digest, e.Content = v.Number, v.Digest, v.ContentHash()
+	e, err = appendEvent(ctx, tx, v.ModelID, e)
 	if err != nil {
 		return err
 	}
-	e.Version = v.Number
-	return s.append(ctx, tx, e)
+	v.Seq = e.Seq
+	l := v.Lineage
+	_, err = tx.Exec(ctx, `INSERT INTO {p}registry_version (`+versionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		v.ModelID, v.Number, v.Seq, v.Digest, v.Key, string(v.State), l.RunID, l.DataDigest, l.Parent, l.Code,
+		sqlstore.NullMillis(l.DataFrom), sqlstore.NullMillis(l.DataTo), l.Rows, v.CreatedAt.UnixMilli())
+	return err
 }
 
 // Version implements registry.Store.
 func (s *Store) Version(ctx context.Context, model string, number int64) (v registry.Version, err error) {
-	err = s.view(ctx, model, func(tx *sql.Tx) error {
-		v, err = s.version(ctx, tx, model, number)
+	err = s.view(ctx, model, func(tx txn, id string) error {
+		v, err = getVersion(ctx, tx, model, id, number)
 		return err
 	})
 	return v, err
 }
 
-func (s *Store) version(ctx context.Context, tx *sql.Tx, model string, number int64) (registry.Version, error) {
-	v, err := scanVersion(tx.QueryRowContext(ctx, s.db.SQL(`SELECT `+versionColumns+` FROM {p}registry_version WHERE model = ? AND number = ?`), model, number))
-	if errors.Is(err, sql.ErrNoRows) {
+// getVersion returns the newest version for number 0.
+func getVersion(ctx context.Context, tx txn, model, id string, number int64) (registry.Version, error) {
+	query, args := `SELECT `+selectVersion+fromVersion+`WHERE m.id = ? AND v.number = ?`, []any{id, number}
+	if number == 0 {
+		query, args = `SELECT `+selectVersion+fromVersion+`WHERE m.id = ? ORDER BY v.number DESC LIMIT 1`, []any{id}
+	}
+	v, err := scanVersion(tx.QueryRow(ctx, query, args...))
+	switch {
+	case errors.Is(err, sql.ErrNoRows) && number == 0:
+		return registry.Version{}, fault.Errorf(registry.ErrNotFound, "model %s has no version: not found", model)
+	case errors.Is(err, sql.ErrNoRows):
 		return registry.Version{}, fault.Errorf(registry.ErrNotFound, "version %s: not found", registry.VersionRef(model, number))
 	}
 	return v, err
 }
 
 // Versions implements registry.Store.
-func (s *Store) Versions(ctx context.Context, model string) (versions []registry.Version, err error) {
-	err = s.view(ctx, model, func(tx *sql.Tx) error {
-		versions, err = sqlstore.Select(ctx, tx, scanVersion, s.db.SQL(`SELECT `+versionColumns+` FROM {p}registry_version WHERE model = ? ORDER BY number DESC`), model)
+func (s *Store) Versions(ctx context.Context, model string, before int64, limit int) (versions []registry.Version, err error) {
+	if before == 0 {
+		before = 1<<63 - 1
+	}
+	err = s.view(ctx, model, func(tx txn, id string) error {
+		versions, err = list(ctx, tx, scanVersion, `SELECT `+selectVersion+fromVersion+`WHERE m.id = ? AND v.number < ? ORDER BY v.number DESC LIMIT ?`, id, before, limitOf(limit))
 		return err
 	})
 	return versions, err
 }
 
 // SetState implements registry.Store.
-func (s *Store) SetState(ctx context.Context, model string, number int64, from, to registry.State, e registry.Event) error {
-	return s.change(ctx, model, func(tx *sql.Tx) error {
-		v, err := s.version(ctx, tx, model, number)
+func (s *Store) SetState(ctx context.Context, model string, number int64, from, to registry.State, e registry.Event) (changed bool, err error) {
+	err = s.change(ctx, model, func(tx txn, id string) error {
+		changed = false
+		var state registry.State
+		err := tx.QueryRow(ctx, `SELECT state FROM {p}registry_version WHERE model = ? AND number = ?`, id, number).Scan(&state)
 		switch {
-		case err != nil:
+		case errors.Is(err, sql.ErrNoRows):
+			return fault.Errorf(registry.ErrNotFound, "version %s: not found", registry.VersionRef(model, number))
+		case err != nil || state == to:
 			return err
-		case v.State == to:
-			return nil
-		case v.State != from:
-			return fault.Errorf(registry.ErrConflict, "its state is %s, not %s: look again", v.State, from)
+		case state != from:
+			return fault.Errorf(registry.ErrConflict, "its state is %s, not %s: look again", state, from)
 		}
-		if _, err := tx.ExecContext(ctx, s.db.SQL(`UPDATE {p}registry_version SET state = ? WHERE model = ? AND number = ?`), to, model, number); err != nil {
+		if _, err := tx.Exec(ctx, `UPDATE {p}registry_version SET state = ? WHERE model = ? AND number = ?`, string(to), id, number); err != nil {
 			return err
 		}
-		return s.append(ctx, tx, e)
+		changed = true
+		_, err = appendEvent(ctx, tx, id, e)
+		return err
 	})
+	return changed && err == nil, err
 }

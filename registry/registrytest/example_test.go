@@ -19,7 +19,8 @@ func promoteNewest(ctx context.Context, models *registry.Client, model string) e
 	if err != nil {
 		return err
 	}
-	return models.Promote(ctx, model, newest.Number, 0, registry.Change{Reason: "newest"})
+	_, err = models.Promote(ctx, model, newest.Number, 0, registry.Change{Reason: "newest"})
+	return err
 }
 
 // A consumer's unit test: no database, no files.

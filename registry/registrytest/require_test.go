@@ -13,6 +13,8 @@ import (
 	"github.com/mlloop/mlloop/tracking/artifact"
 )
 
+func errOf(_ registry.Alias, err error) error { return err }
+
 func TestAssertionsPass(t *testing.T) {
 	models := registrytest.New(t)
 	for _, content := range []string{"1", "2"} {
@@ -20,10 +22,10 @@ func TestAssertionsPass(t *testing.T) {
 		require.NoError(t, err)
 	}
 	registrytest.RequireChampion(t, models, "m", 0)
-	require.NoError(t, models.Promote(t.Context(), "m", 2, 0, registry.Change{}))
+	require.NoError(t, errOf(models.Promote(t.Context(), "m", 2, 0, registry.Change{})))
 	registrytest.RequireChampion(t, models, "m", 2)
-	require.NoError(t, models.SetAlias(t.Context(), "m", "old", 0, 1, registry.Change{}))
-	require.NoError(t, models.DeleteAlias(t.Context(), "m", "old", 1, registry.Change{}))
+	require.NoError(t, errOf(models.SetAlias(t.Context(), "m", "old", 0, 1, registry.Change{})))
+	require.NoError(t, errOf(models.DeleteAlias(t.Context(), "m", "old", 1, registry.Change{})))
 	require.NoError(t, models.SetState(t.Context(), "m", 1, registry.Candidate, registry.Archived, registry.Change{}))
 	registrytest.RequireState(t, models, "m", 1, registry.Archived)
 	registrytest.RequireEvents(t, models, "m", registry.ModelCreated, registry.VersionCreated, registry.VersionCreated,
@@ -77,8 +79,9 @@ func TestAssertionsFail(t *testing.T) {
 
 	// A store whose events do not tell what it did.
 	e := registry.Event{Model: "m", Kind: registry.AliasSet, Alias: "a", Version: 1, To: "2"}
-	require.NoError(t, store.SetAlias(t.Context(), "m", "a", 0, 1, e.Time, e))
-	requireFails(t, "alias m@a, by the audit trail", func(t testing.TB) { registrytest.RequireConsistent(t, models, "m") })
+	_, _, err = store.SetAlias(t.Context(), registry.AliasMove{Model: "m", Alias: "a", To: 1, Event: e})
+	require.NoError(t, err)
+	requireFails(t, "event 3 (alias.set) does not follow from those before", func(t testing.TB) { registrytest.RequireConsistent(t, models, "m") })
 
 	require.NoError(t, store.Close())
 	requireFails(t, "closed", func(t testing.TB) { registrytest.RequireChampion(t, models, "m", 0) })

@@ -47,9 +47,16 @@ func ask(model, kind string) registry.Event {
 	return registry.Event{Model: model, Kind: kind, Actor: "ann", Reason: "because", Time: at(7)}
 }
 
+// named is a model as the Client passes it.
+func named(name string) registry.Model {
+	return registry.Model{ID: "id of " + name, Name: name, CreatedAt: at(1)}
+}
+
 func createModel(t testing.TB, s registry.Store, name string) {
 	t.Helper()
-	require.NoError(t, s.CreateModel(t.Context(), registry.Model{Name: name, CreatedAt: at(1)}, ask(name, registry.ModelCreated)))
+	e := ask(name, registry.ModelCreated)
+	e.To = name
+	require.NoError(t, s.CreateModel(t.Context(), named(name), e))
 }
 
 // candidate is a version as the Client passes it.
@@ -60,18 +67,23 @@ func candidate(model, digest, key string) registry.Version {
 	}
 }
 
+// made is the event of a new version as the Client passes it.
+func made(model, digest string) registry.Event {
+	e := ask(model, registry.VersionCreated)
+	e.To, e.Digest = string(registry.Candidate), digest
+	return e
+}
+
 func createVersion(t testing.TB, s registry.Store, model, digest, key string) registry.Version {
 	t.Helper()
-	e := ask(model, registry.VersionCreated)
-	e.To = string(registry.Candidate)
-	v, err := s.CreateVersion(t.Context(), candidate(model, digest, key), e)
+	v, created, err := s.CreateVersion(t.Context(), candidate(model, digest, key), made(model, digest))
 	require.NoError(t, err)
+	require.True(t, created)
 	return v
 }
 
-// setAlias calls the store as the Client does.
-func setAlias(t testing.TB, s registry.Store, model, alias string, from, to int64) error {
-	t.Helper()
+// move is what the Client asks for.
+func move(model, alias string, from, to, token int64) registry.AliasMove {
 	e := ask(model, registry.AliasSet)
 	e.Alias, e.Version = alias, to
 	if from != 0 {
@@ -82,14 +94,21 @@ func setAlias(t testing.TB, s registry.Store, model, alias string, from, to int6
 	} else {
 		e.To = strconv.FormatInt(to, 10)
 	}
-	return s.SetAlias(t.Context(), model, alias, from, to, at(3), e)
+	return registry.AliasMove{Model: model, Alias: alias, From: from, To: to, Token: token, Event: e}
+}
+
+func setAlias(t testing.TB, s registry.Store, model, alias string, from, to int64) error {
+	t.Helper()
+	_, _, err := s.SetAlias(t.Context(), move(model, alias, from, to, 0))
+	return err
 }
 
 func setState(t testing.TB, s registry.Store, model string, number int64, from, to registry.State) error {
 	t.Helper()
 	e := ask(model, registry.VersionState)
 	e.Version, e.From, e.To = number, string(from), string(to)
-	return s.SetState(t.Context(), model, number, from, to, e)
+	_, err := s.SetState(t.Context(), model, number, from, to, e)
+	return err
 }
 
 // withVersions makes a model with n versions of the digests 1, 2, 3 …
@@ -103,7 +122,7 @@ func withVersions(t testing.TB, s registry.Store, model string, n int) {
 
 func events(t testing.TB, s registry.Store, model string) []registry.Event {
 	t.Helper()
-	all, err := s.Events(t.Context(), model, 0, 0)
+	all, err := s.Events(t.Context(), registry.EventQuery{Model: model})
 	require.NoError(t, err)
 	return all
 }

@@ -15,7 +15,7 @@ func versionCases() []testCase {
 			withVersions(t, s, "other", 1)
 			v := createVersion(t, s, "m", "d4", "k")
 			want := candidate("m", "d4", "k")
-			want.Number = 4
+			want.Number, want.ModelID, want.Seq = 4, named("m").ID, 5
 			require.Equal(t, want, v)
 			got, err := s.Version(t.Context(), "m", 4)
 			require.NoError(t, err)
@@ -26,30 +26,47 @@ func versionCases() []testCase {
 		}},
 		{"an unknown version is not found", "another version must never come instead", func(t *testing.T, s registry.Store) {
 			withVersions(t, s, "m", 1)
-			for _, number := range []int64{-1, 0, 2, 1 << 62} {
+			for _, number := range []int64{-1, 2, 1 << 62} {
 				_, err := s.Version(t.Context(), "m", number)
 				require.ErrorIs(t, err, registry.ErrNotFound)
 			}
 			require.ErrorIs(t, setState(t, s, "m", 2, registry.Candidate, registry.Approved), registry.ErrNotFound)
+			createModel(t, s, "empty")
+			_, err := s.Version(t.Context(), "empty", 0)
+			require.ErrorIs(t, err, registry.ErrNotFound, "there is no newest one")
 		}},
-		{"versions come newest first", "latest is the first of the list", func(t *testing.T, s registry.Store) {
-			createModel(t, s, "m")
-			none, err := s.Versions(t.Context(), "m")
-			require.NoError(t, err)
-			require.Empty(t, none)
-			for range 11 { // ten comes after nine, not after one
-				createVersion(t, s, "m", "d", "")
-			}
-			versions, err := s.Versions(t.Context(), "m")
-			require.NoError(t, err)
-			require.Len(t, versions, 11)
-			for i, v := range versions {
-				require.EqualValues(t, 11-i, v.Number)
-			}
-		}},
+		{"versions come newest first, in pages", "a model may have any number of versions", versionPages},
 		{"a key gives one version", "a step that is done again after a crash must not register twice", keys},
 		{"states move by compare-and-set", "two people who decide at once must not overwrite each other", states},
 	}
+}
+
+func versionPages(t *testing.T, s registry.Store) {
+	createModel(t, s, "m")
+	none, err := s.Versions(t.Context(), "m", 0, 0)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	for range 11 { // ten comes after nine, not after one
+		createVersion(t, s, "m", "d", "")
+	}
+	createModel(t, s, "n")
+	numbers := func(before int64, limit int) (all []int64) {
+		versions, err := s.Versions(t.Context(), "m", before, limit)
+		require.NoError(t, err)
+		for _, v := range versions {
+			all = append(all, v.Number)
+		}
+		return all
+	}
+	require.Equal(t, []int64{11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1}, numbers(0, 0))
+	require.Equal(t, []int64{11, 10, 9}, numbers(0, 3))
+	require.Equal(t, []int64{8, 7, 6}, numbers(9, 3))
+	require.Equal(t, []int64{2, 1}, numbers(3, 3))
+	require.Empty(t, numbers(1, 3))
+	require.Equal(t, []int64{11, 10}, numbers(99, 2))
+	newest, err := s.Version(t.Context(), "m", 0)
+	require.NoError(t, err)
+	require.EqualValues(t, 11, newest.Number)
 }
 
 func keys(t *testing.T, s registry.Store) {
@@ -61,11 +78,12 @@ func keys(t *testing.T, s registry.Store) {
 
 	again := candidate("m", "d", "k")
 	again.CreatedAt, again.Lineage = at(99), registry.Lineage{}
-	got, err := s.CreateVersion(t.Context(), again, ask("m", registry.VersionCreated))
+	got, created, err := s.CreateVersion(t.Context(), again, made("m", "d"))
 	require.NoError(t, err)
+	require.False(t, created)
 	require.Equal(t, first, got, "the first one comes back as it is now")
 
-	_, err = s.CreateVersion(t.Context(), candidate("m", "another", "k"), ask("m", registry.VersionCreated))
+	_, _, err = s.CreateVersion(t.Context(), candidate("m", "another", "k"), made("m", "another"))
 	require.ErrorIs(t, err, registry.ErrAlreadyExists)
 	require.Len(t, events(t, s, "m"), 3, "neither call left an event")
 

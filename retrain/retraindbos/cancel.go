@@ -75,7 +75,7 @@ func (e *Engine) mark(c dbos.Context, id string, number int) (bool, error) {
 		defer e.mu.Unlock()
 		delete(e.marks, tid)
 	}()
-	handle, err := e.insert(root, tid, call{Cancelled: true})
+	handle, err := e.insert(root, id, number, call{Cancelled: true})
 	if err == nil {
 		_, err = handle.GetResult()
 	}

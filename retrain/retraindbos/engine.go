@@ -2,35 +2,38 @@ package retraindbos
 
 import (
 	"context"
-	"database/sql"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
-	_ "github.com/dbos-inc/dbos-transact-golang/dbos/driver/sqlite" // teaches DBOS SQLite's error codes
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/id"
-	"github.com/mlloop/mlloop/internal/sqldb"
 	"github.com/mlloop/mlloop/retrain"
+	"github.com/mlloop/mlloop/sqlstore"
 )
-
-// Dialect names the SQL of the database.
-type Dialect = sqldb.Dialect
-
-// SQLite is the dialect of New.
-const SQLite = sqldb.SQLite
 
 // Options tune an Engine. A nil *Options means all defaults.
 type Options struct {
 	// Lease is how long a process that runs workflows may be silent before another
-	// one takes them up. It matters where a process hangs, or where the death of one
-	// cannot be seen; a closed or killed one of the same machine is succeeded at
-	// once. 0: 15 s.
+	// one takes them up, which it does within a fifth of it more. It matters where a
+	// process hangs, or where the death of one cannot be seen; a closed or killed one
+	// of the same machine is succeeded at once. 0: 10 s.
 	Lease time.Duration
+	// Schema is PostgreSQL's schema of DBOS's tables, for the engine alone. "": with
+	// default names mlloop_dbos; a schema of the database and its prefix come before
+	// it (with the schema ml, ml_mlloop_dbos).
+	Schema string
+	// Connections bounds the engine's own pool on PostgreSQL. One of them listens
+	// all the time. At least 2. 0: 4.
+	Connections int
+	// Configure may change the configuration of that pool, which is like that of the
+	// database's own connections: where those get a password or a route from a hook,
+	// set it here too. nil: as it is.
+	Configure func(*pgxpool.Config)
 	// Logger receives DBOS's warnings, panics with their stack, and what the
 	// background work could not do. nil: silent.
 	Logger *slog.Logger
@@ -38,11 +41,12 @@ type Options struct {
 
 // Engine runs workflows on DBOS Transact. It is safe for concurrent use.
 type Engine struct {
-	db      *sql.DB
-	dialect Dialect
+	db      *sqlstore.DB
 	options Options
 	life    string // tells this engine from all others, whatever DBOS calls it
+	host    string // tells this machine from others; "": unknown
 
+	launching sync.Mutex // held by Launch, which may take long
 	mu        sync.Mutex
 	workflows map[string]retrain.Workflow
 	running   map[string]*run  // by workflow id
@@ -51,26 +55,32 @@ type Engine struct {
 	pending   map[string]sight // unfinished workflows that run elsewhere or wait for another try
 	dbos      dbos.Context     // nil before Launch
 	closed    bool
-	stop      context.CancelFunc // of the background work
-	work      sync.WaitGroup     // runs and the background work
-	ended     chan struct{}      // closed by Close
+	abort     context.CancelCauseFunc // ends a Launch under way
+	stop      context.CancelFunc      // of the background work
+	work      sync.WaitGroup          // runs and the background work
+	ended     chan struct{}           // closed by Close
+	signalled chan struct{}           // closed, and replaced, with each signal that is sent here
+	pokes     chan struct{}           // tend is to look at once
+	wantsAll  atomic.Bool             // and at all workflows
 }
 
 var _ retrain.Engine = (*Engine)(nil)
 
 // New returns an engine that keeps its tables (DBOS's own) in db. It does no
-// I/O; Launch creates the tables.
-func New(db *sql.DB, dialect Dialect, o *Options) *Engine {
+// I/O; Launch creates the tables. On PostgreSQL it works on a few connections of
+// its own, see Options.
+func New(db *sqlstore.DB, o *Options) *Engine {
 	e := &Engine{
-		db: db, dialect: dialect, life: id.New(), ended: make(chan struct{}),
+		db: db, life: id.New(), host: machine(), ended: make(chan struct{}),
 		workflows: make(map[string]retrain.Workflow), running: make(map[string]*run),
 		tries: make(map[string]*run), marks: make(map[string]bool), pending: make(map[string]sight),
+		signalled: make(chan struct{}), pokes: make(chan struct{}, 1),
 	}
 	if o != nil {
 		e.options = *o
 	}
 	if e.options.Lease <= 0 {
-		e.options.Lease = 15 * time.Second
+		e.options.Lease = 10 * time.Second
 	}
 	if e.options.Logger == nil {
 		e.options.Logger = slog.New(slog.DiscardHandler)
@@ -82,63 +92,27 @@ func New(db *sql.DB, dialect Dialect, o *Options) *Engine {
 func (e *Engine) Register(name string, w retrain.Workflow) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.dbos != nil {
-		return fault.Errorf(fault.Conflict, "retraindbos: register %q: register workflows before Launch", name)
-	}
 	if _, ok := e.workflows[name]; ok {
 		return fault.Errorf(fault.AlreadyExists, "retraindbos: register %q: the name is taken", name)
 	}
 	e.workflows[name] = w
+	e.poke(true)
 	return nil
 }
 
-// appVersion is the same in all releases: which code may go on with a workflow
-// is decided by the names of its steps, not by DBOS.
-const appVersion = "mlloop"
-
-// Launch implements retrain.Engine. It creates DBOS's tables where they are
-// missing. Errors: Closed, Unsupported for another dialect, Unavailable.
-func (e *Engine) Launch(ctx context.Context) error {
-	if err := e.launch(ctx); err != nil {
-		return fmt.Errorf("retraindbos: launch: %w", sqldb.Fault(err))
-	}
-	return nil
-}
-
-func (e *Engine) launch(ctx context.Context) error {
+// Unregister implements retrain.Engine.
+func (e *Engine) Unregister(name string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	switch {
-	case e.closed:
-		return fault.Errorf(fault.Closed, "the engine is closed")
-	case e.dbos != nil:
-		return nil
-	case e.dialect != SQLite:
-		return fault.Errorf(fault.Unsupported, "dialect %q: want %q", e.dialect, SQLite)
+	if _, ok := e.workflows[name]; !ok {
+		return fault.Errorf(fault.NotFound, "retraindbos: unregister %q: the name is not registered", name)
 	}
-	// The workflows outlive the caller's context: only Close ends them.
-	root, err := dbos.NewContext(context.WithoutCancel(ctx), dbos.Config{
-		AppName:        "mlloop",
-		SQLiteSystemDB: e.db,
-		// DBOS itself resumes what its executor left under this name: nothing, for
-		// the name is new. Taking up is this package's own work, see resume.
-		ExecutorID:         e.life,
-		ApplicationVersion: appVersion,
-		Logger:             e.options.Logger,
-	})
-	if err != nil {
-		return err
+	delete(e.workflows, name)
+	for _, r := range e.running {
+		if r.name == name {
+			r.cancel(fault.Errorf(fault.Closed, "workflow %q was unregistered", name))
+		}
 	}
-	// One registered function serves all names: DBOS identifies a workflow by its
-	// function, and closures of one expression share an identity.
-	dbos.RegisterWorkflow(root, e.dispatch, dbos.WithWorkflowName(workflowName))
-	if err := dbos.Launch(root); err != nil {
-		return err
-	}
-	e.dbos = root
-	background, stop := dbos.WithCancel(root)
-	e.stop = stop
-	e.work.Go(func() { e.tend(background) })
 	return nil
 }
 
@@ -153,138 +127,6 @@ func (e *Engine) started() (dbos.Context, error) {
 		return nil, fault.Errorf(fault.Conflict, "call Launch first")
 	}
 	return e.dbos, nil
-}
-
-// within calls fn with a DBOS context that ends with ctx too, and returns when
-// fn does or ctx ends: DBOS tries again for as long as its database is locked.
-func within[T any](ctx context.Context, root dbos.Context, fn func(c dbos.Context) (T, error)) (T, error) {
-	var zero T
-	if err := ctx.Err(); err != nil {
-		return zero, err
-	}
-	c, cancel := dbos.WithCancel(root)
-	stop := context.AfterFunc(ctx, cancel)
-	type reply struct {
-		value T
-		err   error
-	}
-	replies := make(chan reply, 1)
-	go func() {
-		defer cancel()
-		defer stop()
-		value, err := fn(c)
-		replies <- reply{value, err}
-	}()
-	select {
-	case r := <-replies:
-		if r.err != nil && ctx.Err() != nil {
-			return zero, ctx.Err()
-		}
-		return r.value, sqldb.Fault(r.err)
-	case <-ctx.Done():
-		return zero, ctx.Err()
-	}
-}
-
-// Start implements retrain.Engine. What an earlier life or another process left
-// unfinished goes on here; what another live process runs is left to it.
-func (e *Engine) Start(ctx context.Context, name, id string, input []byte) error {
-	root, err := e.started()
-	if err == nil {
-		e.mu.Lock()
-		_, known := e.workflows[name]
-		e.mu.Unlock()
-		if !known {
-			err = fault.Errorf(fault.NotFound, "workflow %q is not registered", name)
-		}
-	}
-	if err == nil {
-		_, err = within(ctx, root, func(c dbos.Context) (struct{}, error) {
-			_, err := e.resume(c, id, &call{Name: name, Input: input})
-			return struct{}{}, err
-		})
-	}
-	if err != nil {
-		return fmt.Errorf("retraindbos: start %s: %w", id, e.orClosed(err))
-	}
-	return nil
-}
-
-// Result implements retrain.Engine.
-func (e *Engine) Result(ctx context.Context, id string) (retrain.Result, error) {
-	r, err := e.look(ctx, id)
-	if err != nil {
-		return retrain.Result{}, fmt.Errorf("retraindbos: result of %s: %w", id, e.orClosed(err))
-	}
-	return r, nil
-}
-
-func (e *Engine) look(ctx context.Context, id string) (retrain.Result, error) {
-	root, err := e.started()
-	if err != nil {
-		return retrain.Result{}, err
-	}
-	return within(ctx, root, func(c dbos.Context) (retrain.Result, error) {
-		tries, err := triesOf(c, id)
-		switch {
-		case err != nil:
-			return retrain.Result{}, err
-		case len(tries) == 0:
-			return retrain.Result{}, fault.Errorf(fault.NotFound, "no such workflow was started")
-		}
-		return resultOf(tries[len(tries)-1])
-	})
-}
-
-// pollInterval is how often Wait looks for the end of a workflow that does not
-// run here.
-const pollInterval = 100 * time.Millisecond
-
-// Wait implements retrain.Engine.
-func (e *Engine) Wait(ctx context.Context, id string) (retrain.Result, error) {
-	for {
-		ended := e.endOf(id)
-		r, err := e.look(ctx, id)
-		switch {
-		case err != nil:
-			return retrain.Result{}, fmt.Errorf("retraindbos: wait for %s: %w", id, e.orClosed(err))
-		case r.Done:
-			return r, nil
-		}
-		poll := pollInterval
-		if ended != nil {
-			poll = 10 * pollInterval // another process may cancel it
-		}
-		select {
-		case <-ended:
-		case <-time.After(poll):
-		case <-ctx.Done():
-			return retrain.Result{}, ctx.Err()
-		case <-e.ended:
-			return retrain.Result{}, fault.Errorf(fault.Closed, "retraindbos: wait for %s: the engine is closed", id)
-		}
-	}
-}
-
-// endOf returns a channel that is closed when the execution here ends, nil when
-// there is none.
-func (e *Engine) endOf(id string) <-chan struct{} {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if r := e.running[id]; r != nil {
-		return r.ended
-	}
-	return nil
-}
-
-// orClosed returns Closed in the place of what Close made a call fail with.
-func (e *Engine) orClosed(err error) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed && !errors.Is(err, fault.Closed) {
-		return fault.Errorf(fault.Closed, "the engine is closed: %w", err)
-	}
-	return err
 }
 
 // closeTimeout bounds Close when its context has no deadline.
@@ -303,6 +145,9 @@ func (e *Engine) Close(ctx context.Context) error {
 	e.closed = true
 	close(e.ended)
 	root := e.dbos
+	if e.abort != nil {
+		e.abort(errClosed)
+	}
 	for _, r := range e.running {
 		r.cancel(errClosed)
 	}

@@ -3,7 +3,6 @@ package retraindbos
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -11,12 +10,12 @@ import (
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
 
 	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/internal/sqldb"
 )
 
 // run is a try that this engine runs.
 type run struct {
 	id      string // the workflow's
+	name    string // the workflow's; set before it begins
 	tryID   string
 	ctx     context.Context // the workflow's own; ends with Close, Cancel and the loss of the try
 	cancel  context.CancelCauseFunc
@@ -162,10 +161,14 @@ func reload(c dbos.Context, t try) (try, error) {
 func (e *Engine) begin(r *run, number int, input call) (bool, error) {
 	e.mu.Lock()
 	root := e.dbos
-	r.tryID = tryID(r.id, number)
+	r.tryID, r.name = tryID(r.id, number), input.Name
 	e.tries[r.tryID] = r
+	known := e.workflows[r.name] != nil // else it was unregistered just now
 	e.mu.Unlock()
-	handle, err := e.insert(root, r.tryID, input)
+	if !known {
+		return false, fault.Errorf(fault.NotFound, "workflow %q is not registered", input.Name)
+	}
+	handle, err := e.insert(root, r.id, number, input)
 	switch {
 	case errors.Is(err, dbos.ErrWorkflowIDInUse):
 		return false, nil
@@ -176,9 +179,11 @@ func (e *Engine) begin(r *run, number int, input call) (bool, error) {
 	r.started = true
 	r.mu.Unlock()
 	go func() {
-		defer e.discard(r)
-		if _, err := handle.GetResult(); err != nil { // the outcome is read from the database
-			e.postpone(r, number)
+		_, err := handle.GetResult() // the outcome is read from the database
+		cause := context.Cause(r.ctx)
+		e.discard(r)
+		if err != nil {
+			e.postpone(r, number, cause)
 		}
 	}()
 	return true, nil
@@ -186,27 +191,52 @@ func (e *Engine) begin(r *run, number int, input call) (bool, error) {
 
 // insert starts a DBOS workflow under an id that nothing else has: of several
 // processes one succeeds.
-func (e *Engine) insert(root dbos.Context, id string, input call) (dbos.WorkflowHandle[outcome], error) {
-	return dbos.RunWorkflow(root, e.dispatch, input, dbos.WithWorkflowID(id),
-		dbos.WithWorkflowIDReusePolicy(dbos.WorkflowIDReusePolicyReject), dbos.WithWorkflowAttributes(e.self(0).attributes()))
+func (e *Engine) insert(root dbos.Context, id string, number int, input call) (dbos.WorkflowHandle[outcome], error) {
+	fn := e.again
+	if number == 1 {
+		fn = e.first
+	}
+	return dbos.RunWorkflow(root, fn, input, append(e.born(), dbos.WithWorkflowID(tryID(id, number)))...)
 }
 
-// postpone puts a workflow that was cut off here where tend finds it, after a
-// wait that doubles with each try, up to a minute: what broke it may last.
-func (e *Engine) postpone(r *run, number int) {
+// born are the options with which this process begins a DBOS workflow. The
+// version is the life: DBOS takes up by itself what a process of its own name and
+// version left, which two environment variables may set, and such workflows are
+// of no other process's version.
+func (e *Engine) born() []dbos.WorkflowOption {
+	return []dbos.WorkflowOption{
+		dbos.WithWorkflowIDReusePolicy(dbos.WorkflowIDReusePolicyReject),
+		dbos.WithWorkflowAttributes(e.self(0).attributes()),
+		dbos.WithApplicationVersion(e.appName() + "/" + e.life),
+	}
+}
+
+// postpone puts a workflow that was cut off here where tend finds it: at once
+// where this process ended its context, else after a wait that doubles with each
+// try, up to a minute, for what broke it may last.
+func (e *Engine) postpone(r *run, number int, ended error) {
 	wait := min(time.Second<<min(number-1, 6), time.Minute)
+	if ended != nil {
+		wait = 0
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return
 	}
 	e.pending[r.id] = sight{after: time.Now().Add(wait)}
-	if context.Cause(r.ctx) == nil {
+	if ended != nil {
+		e.poke(false)
+	} else {
 		e.options.Logger.Error("retraindbos: a workflow was cut off and will be tried again", "id", r.id, "try", number, "in", wait, "cause", r.cutOff())
 	}
 }
 
-// dispatch is the DBOS workflow. An error that it returns ends the try and not
+// first and again are the DBOS workflows of a first try and of the later ones.
+func (e *Engine) first(c dbos.Context, in call) (outcome, error) { return e.dispatch(c, in) }
+func (e *Engine) again(c dbos.Context, in call) (outcome, error) { return e.dispatch(c, in) }
+
+// dispatch runs the workflow that the call names. An error that it returns ends the try and not
 // the workflow.
 func (e *Engine) dispatch(c dbos.Context, in call) (outcome, error) {
 	tid, err := dbos.GetWorkflowID(c)
@@ -220,10 +250,10 @@ func (e *Engine) dispatch(c dbos.Context, in call) (outcome, error) {
 	r, w := e.tries[tid], e.workflows[in.Name]
 	e.mu.Unlock()
 	if r == nil || w == nil {
-		// DBOS found it by itself, under an executor's name from the environment.
+		// It was unregistered, or taken up by somebody else, just now.
 		return outcome{}, fault.Errorf(fault.Conflict, "try %s is not one of this life", tid)
 	}
-	output, err := guarded(e.report(r.id), func() ([]byte, error) { return w(r.ctx, steps{e, r, c}, in.Input) })
+	output, err := guarded(e.report(r.id), func() ([]byte, error) { return w(r.ctx, newSteps(e, r, c), in.Input) })
 	// A step that was cut off makes whatever the workflow returned worthless.
 	if cut := r.cutOff(); cut != nil {
 		return outcome{}, cut
@@ -254,67 +284,4 @@ func (e *Engine) report(id string) func(v any) {
 	return func(v any) {
 		e.options.Logger.Error("retraindbos: a workflow panicked", "id", id, "panic", v, "stack", string(debug.Stack()))
 	}
-}
-
-// steps runs the steps of one try.
-type steps struct {
-	engine *Engine
-	run    *run
-	dbos   dbos.Context
-}
-
-// Do implements retrain.Steps.
-func (s steps) Do(ctx context.Context, name string, fn func(ctx context.Context) ([]byte, error)) ([]byte, error) {
-	o, ok := s.run.step(name)
-	if !ok {
-		if cause := context.Cause(s.run.ctx); cause != nil {
-			return nil, s.run.cutBy(cause)
-		}
-		var err error
-		if o, err = s.do(ctx, name, fn); err != nil {
-			return nil, fmt.Errorf("step %s: %w", name, err)
-		}
-	}
-	r := o.result()
-	return r.Output, r.Err
-}
-
-func (r *run) step(name string) (outcome, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	o, ok := r.recorded[name]
-	return o, ok
-}
-
-// do runs a step and records it. An error is that of the engine, or of a step
-// that was cut off.
-func (s steps) do(ctx context.Context, name string, fn func(ctx context.Context) ([]byte, error)) (outcome, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.run.ctx, func() { cancel(context.Cause(s.run.ctx)) })()
-	o, err := dbos.RunAsStep(s.dbos, func(context.Context) (outcome, error) {
-		output, err := guarded(s.engine.report(s.run.id), func() ([]byte, error) { return fn(ctx) })
-		if cause := context.Cause(s.run.ctx); err != nil && cause != nil {
-			return outcome{}, cause
-		}
-		return outcomeOf(output, err), nil
-	}, dbos.WithStepName(name))
-	if err != nil {
-		return outcome{}, s.run.cutBy(s.cause(err))
-	}
-	s.run.mu.Lock()
-	defer s.run.mu.Unlock()
-	s.run.recorded[name] = o
-	return o, nil
-}
-
-// cause says why DBOS recorded nothing for a step, which says nothing about the work.
-func (s steps) cause(err error) error {
-	if errors.Is(err, dbos.ErrConflictingWorkflowID) || errors.Is(err, dbos.ErrWorkflowCancelled) {
-		s.run.cancel(errLost)
-	}
-	if cause := context.Cause(s.run.ctx); cause != nil {
-		return cause
-	}
-	return sqldb.Fault(err)
 }

@@ -17,11 +17,35 @@ type sight struct {
 	after  time.Time // when to look again, at the earliest
 }
 
-// tend is the background work: it takes up what was left unfinished, shows that
-// this process lives, and notices what others did to the tries that run here.
+// tend takes up what was left unfinished, at each tick and when it is poked.
 func (e *Engine) tend(c dbos.Context) {
-	e.attempt("list what was left unfinished", func() error { return e.findUnfinished(c) })
-	e.takeUp(c)
+	tick := time.NewTicker(e.tick())
+	defer tick.Stop()
+	var cutOff time.Time // when the last try ended without a result, as far as was seen
+	all := true
+	for {
+		e.attempt(c, 10*e.patience(), "list what was left unfinished", func(c dbos.Context) error {
+			last, err := e.findUnfinished(c, all, cutOff)
+			if err == nil {
+				all, cutOff = false, last
+			}
+			return err
+		})
+		e.takeUp(c)
+		select {
+		case <-c.Done():
+			return
+		case <-e.pokes:
+			if e.wantsAll.Swap(false) {
+				all = true
+			}
+		case <-tick.C:
+		}
+	}
+}
+
+// keepAlive shows that this process lives, whatever else waits for the database.
+func (e *Engine) keepAlive(c dbos.Context) {
 	tick := time.NewTicker(e.tick())
 	defer tick.Stop()
 	for {
@@ -29,10 +53,19 @@ func (e *Engine) tend(c dbos.Context) {
 		case <-c.Done():
 			return
 		case <-tick.C:
+			e.attempt(c, e.patience(), "renew the lease", e.renew)
 		}
-		e.attempt("renew the lease", func() error { return e.renew(c) })
-		e.attempt("list what is under way", func() error { return e.findUnderWay(c) })
-		e.takeUp(c)
+	}
+}
+
+// poke has tend look at once, at all workflows where a name is new.
+func (e *Engine) poke(all bool) {
+	if all {
+		e.wantsAll.Store(true)
+	}
+	select {
+	case e.pokes <- struct{}{}:
+	default: // it is about to look
 	}
 }
 
@@ -41,9 +74,16 @@ const ticksInLease = 5
 
 func (e *Engine) tick() time.Duration { return max(e.options.Lease/ticksInLease, time.Millisecond) }
 
-// attempt does what is done again at the next tick when it fails.
-func (e *Engine) attempt(what string, fn func() error) {
-	if err := fn(); err != nil {
+// patience is how long a renewal may take. After a failure DBOS waits up to half a
+// minute before it tries again: a process that lives must be seen to sooner when
+// its database comes back.
+func (e *Engine) patience() time.Duration { return max(e.tick(), time.Second) }
+
+// attempt does what is done again at a later tick when it fails.
+func (e *Engine) attempt(c dbos.Context, patience time.Duration, what string, fn func(c dbos.Context) error) {
+	c, cancel := dbos.WithTimeout(c, patience)
+	defer cancel()
+	if err := fn(c); err != nil {
 		select {
 		case <-e.ended: // Close cut it off
 		default:
@@ -52,15 +92,50 @@ func (e *Engine) attempt(what string, fn func() error) {
 	}
 }
 
-// findUnfinished notes every workflow without a result. Tries without one stay
-// in the database, so that the look at all of them is taken once in a life.
-func (e *Engine) findUnfinished(c dbos.Context) error {
-	open, err := lastOf(c, dbos.WithFilterStatus(dbos.WorkflowStatusPending, dbos.WorkflowStatusEnqueued, dbos.WorkflowStatusDelayed,
-		dbos.WorkflowStatusError, dbos.WorkflowStatusCancelled, dbos.WorkflowStatusMaxRecoveryAttemptsExceeded))
-	if err != nil {
-		return err
+// unsuccessful is every status of a try but that of one that ended its workflow.
+var unsuccessful = []dbos.WorkflowStatusType{
+	dbos.WorkflowStatusPending, dbos.WorkflowStatusEnqueued, dbos.WorkflowStatusDelayed,
+	dbos.WorkflowStatusError, dbos.WorkflowStatusCancelled, dbos.WorkflowStatusMaxRecoveryAttemptsExceeded,
+}
+
+// commitDelay is how much later than its time a row may be seen.
+const commitDelay = 10 * time.Second
+
+// findUnfinished notes the workflows without a result: those under way, and of
+// those that were cut off all, or the ones since the given time. It returns when
+// the last of them was. Tries without a result stay in the database, so that the
+// look at all of them is not taken at each tick.
+func (e *Engine) findUnfinished(c dbos.Context, all bool, since time.Time) (time.Time, error) {
+	filters := [][]dbos.ListWorkflowsOption{{dbos.WithFilterStatus(unsuccessful...)}}
+	if !all {
+		filters = [][]dbos.ListWorkflowsOption{
+			{dbos.WithFilterStatus(unsuccessful[:3]...)},
+			{dbos.WithFilterStatus(unsuccessful[3:]...), dbos.WithFilterCompletedAfter(since.Add(-commitDelay))},
+		}
 	}
-	// A try after the last that did not succeed has succeeded.
+	open := make(map[string]int)
+	for _, filter := range filters {
+		found, err := lastOf(c, filter...)
+		if err != nil {
+			return since, err
+		}
+		for id, t := range found {
+			open[id] = max(open[id], t.number)
+			if t.status.CompletedAt.After(since) {
+				since = t.status.CompletedAt
+			}
+		}
+	}
+	if err := dropEnded(c, open); err != nil {
+		return since, err
+	}
+	e.note(open)
+	return since, nil
+}
+
+// dropEnded deletes what has a later try: one after the last that did not succeed
+// has succeeded.
+func dropEnded(c dbos.Context, open map[string]int) error {
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(open)), 256) {
 		var next []string
 		for _, id := range ids {
@@ -74,32 +149,21 @@ func (e *Engine) findUnfinished(c dbos.Context) error {
 			delete(open, id)
 		}
 	}
-	e.note(open)
 	return nil
 }
 
-// findUnderWay notes the workflows that other processes run.
-func (e *Engine) findUnderWay(c dbos.Context) error {
-	open, err := lastOf(c, dbos.WithFilterStatus(dbos.WorkflowStatusPending, dbos.WorkflowStatusEnqueued))
-	if err != nil {
-		return err
-	}
-	e.note(open)
-	return nil
-}
-
-// lastOf returns the ids of the workflows that have such tries, each with the
-// highest number of one.
-func lastOf(c dbos.Context, filter dbos.ListWorkflowsOption) (map[string]int, error) {
-	found, err := dbos.ListWorkflows(c, filter, dbos.WithFilterName(workflowName),
-		dbos.WithFilterLoadInput(false), dbos.WithFilterLoadOutput(false))
+// lastOf returns the last of the tries that the filter lets through, by the id of
+// their workflow.
+func lastOf(c dbos.Context, filter ...dbos.ListWorkflowsOption) (map[string]try, error) {
+	found, err := dbos.ListWorkflows(c, append(filter, dbos.WithFilterName(firstName, againName),
+		dbos.WithFilterLoadInput(false), dbos.WithFilterLoadOutput(false))...)
 	if err != nil {
 		return nil, err
 	}
-	last := make(map[string]int)
+	last := make(map[string]try)
 	for _, s := range found {
-		if id, number, ok := parseTryID(s.ID); ok {
-			last[id] = max(last[id], number)
+		if id, number, ok := parseTryID(s.ID); ok && number > last[id].number {
+			last[id] = try{id: id, number: number, status: s}
 		}
 	}
 	return last, nil
@@ -128,7 +192,7 @@ func (e *Engine) takeUp(c dbos.Context) {
 	e.mu.Unlock()
 	slices.Sort(due)
 	for _, id := range due {
-		e.attempt("go on with "+id, func() error {
+		e.attempt(c, 10*e.patience(), "go on with "+id, func(c dbos.Context) error {
 			settled, err := e.resume(c, id, nil)
 			if settled && err == nil {
 				e.forget(id)

@@ -12,8 +12,12 @@ import (
 	"github.com/mlloop/mlloop/retrain"
 )
 
-// workflowName is the name of all tries in DBOS.
-const workflowName = "mlloop"
+// The names in DBOS of first tries, of later ones, and of signals.
+const (
+	firstName  = "mlloop"
+	againName  = "mlloop.again"
+	signalName = "mlloop.signal"
+)
 
 // try is one execution of a workflow: a DBOS workflow of its own, whose id is
 // the workflow's with #1, #2 … behind it. DBOS resumes a workflow only under
@@ -62,7 +66,7 @@ func triesOf(c dbos.Context, id string) ([]try, error) {
 		for i := range batch {
 			ids = append(ids, tryID(id, len(all)+i+1))
 		}
-		found, err := dbos.ListWorkflows(c, dbos.WithFilterWorkflowIDs(ids...), dbos.WithFilterName(workflowName))
+		found, err := dbos.ListWorkflows(c, dbos.WithFilterWorkflowIDs(ids...), dbos.WithFilterName(firstName, againName))
 		if err != nil {
 			return nil, err
 		}
@@ -78,6 +82,18 @@ func triesOf(c dbos.Context, id string) ([]try, error) {
 			all = append(all, try{id: id, number: len(all) + 1, status: s})
 		}
 	}
+}
+
+// lastTry returns the last try of a workflow. Errors: NotFound.
+func lastTry(c dbos.Context, id string) (try, error) {
+	tries, err := triesOf(c, id)
+	switch {
+	case err != nil:
+		return try{}, err
+	case len(tries) == 0:
+		return try{}, fault.Errorf(fault.NotFound, "no such workflow was started")
+	}
+	return tries[len(tries)-1], nil
 }
 
 func resultOf(last try) (retrain.Result, error) {
@@ -132,13 +148,7 @@ func holderOf(t try) holder {
 }
 
 // self is the holder of what this engine runs.
-func (e *Engine) self(beat int) holder {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "" // then no process is taken for a neighbour
-	}
-	return holder{e.life, host, os.Getpid(), beat}
-}
+func (e *Engine) self(beat int) holder { return holder{e.life, e.host, os.Getpid(), beat} }
 
 // gone reports whether the process is certainly dead. It knows that of another
 // process on the same machine; false says nothing.

@@ -11,6 +11,7 @@ import (
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraindbos"
 	"github.com/mlloop/mlloop/serve/servesql"
+	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/tracking/artifact"
 	"github.com/mlloop/mlloop/tracking/trackingsql"
 )
@@ -57,6 +58,6 @@ func on(ctx context.Context, db *sql.DB, dialect Dialect, opts *Options) (*retra
 	}
 	return &retrain.Stores{
 		Tracking: runs, Registry: models, Serve: predictions, Drift: alerts, Retrain: loops,
-		Engine: retraindbos.New(db, dialect, nil),
+		Engine: retraindbos.New(sqlstore.New(db, sqlstore.SQLite, nil), nil),
 	}, nil
 }

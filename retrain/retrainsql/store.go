@@ -147,14 +147,14 @@ func (s *Store) State(ctx context.Context, model string) (retrain.State, error) 
 }
 
 // PutCursor implements retrain.Store.
-func (s *Store) PutCursor(ctx context.Context, model, sender string, data []byte) error {
+func (s *Store) PutCursor(ctx context.Context, c retrain.Cursor) error {
 	return s.exec(ctx, `INSERT INTO {p}retrain_cursor (model, sender, data) VALUES (?, ?, ?)
-		ON CONFLICT (model, sender) DO UPDATE SET data = excluded.data`, model, sender, data)
+		ON CONFLICT (model, sender) DO UPDATE SET data = excluded.data`, c.Model, c.Sender, c.Data)
 }
 
 // Cursor implements retrain.Store.
-func (s *Store) Cursor(ctx context.Context, model, sender string) ([]byte, error) {
-	var data []byte
+func (s *Store) Cursor(ctx context.Context, model, sender string) (retrain.Cursor, error) {
+	c := retrain.Cursor{Model: model, Sender: sender}
 	row := s.db.QueryRowContext(ctx, s.db.SQL(`SELECT data FROM {p}retrain_cursor WHERE model = ? AND sender = ?`), model, sender)
-	return data, sqldb.Fault(row.Scan(&data))
+	return c, sqldb.Fault(row.Scan(&c.Data))
 }

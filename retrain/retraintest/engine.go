@@ -56,13 +56,23 @@ func (e *Engine) Restart() *Engine {
 func (e *Engine) Register(name string, w retrain.Workflow) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.launched {
-		return fault.Errorf(fault.Conflict, "register %q: register workflows before Launch", name)
-	}
 	if _, ok := e.workflows[name]; ok {
 		return fault.Errorf(fault.AlreadyExists, "register %q: the name is taken", name)
 	}
 	e.workflows[name] = w
+	e.runUnfinished()
+	return nil
+}
+
+// Unregister implements retrain.Engine.
+func (e *Engine) Unregister(name string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ok := e.workflows[name]; !ok {
+		return fault.Errorf(fault.NotFound, "unregister %q: the name is not registered", name)
+	}
+	delete(e.workflows, name)
+	e.records.interrupt(e, name, fault.Errorf(fault.Closed, "workflow %q was unregistered", name))
 	return nil
 }
 
@@ -77,10 +87,18 @@ func (e *Engine) Launch(context.Context) error {
 		return nil
 	}
 	e.launched = true
+	e.runUnfinished()
+	return nil
+}
+
+// runUnfinished runs what earlier lives left. The caller holds mu.
+func (e *Engine) runUnfinished() {
+	if e.usable() != nil {
+		return
+	}
 	for _, r := range e.records.unfinished() {
 		e.run(r)
 	}
-	return nil
 }
 
 // Start implements retrain.Engine.
@@ -128,7 +146,17 @@ func (e *Engine) run(r *record) {
 		defer cancel(nil)
 		output, err := try.work(ctx, w)
 		try.end(ctx, output, err)
+		e.again(r)
 	})
+}
+
+// again runs a workflow that Unregister cut off, where its name has come back.
+func (e *Engine) again(r *record) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.usable() == nil && !e.records.result(r).Done {
+		e.run(r)
+	}
 }
 
 // Result implements retrain.Engine.

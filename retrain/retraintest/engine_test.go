@@ -39,7 +39,7 @@ func TestRestart(t *testing.T) {
 					runs[name]++
 					time.Sleep(time.Hour) // whatever its context says
 					return []byte(name), nil
-				})
+				}, nil)
 				if err != nil {
 					return nil, err
 				}

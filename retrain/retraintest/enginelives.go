@@ -24,11 +24,11 @@ func checkCancel(t *testing.T, next func() retrain.Engine) {
 			<-ctx.Done()
 			close(ended)
 			return nil, ctx.Err()
-		})
+		}, nil)
 		return steps.Do(ctx, "next", func(context.Context) ([]byte, error) {
 			t.Error("a step ran after its workflow was cancelled")
 			return nil, nil
-		})
+		}, nil)
 	}))
 	require.NoError(t, e.Launch(t.Context()))
 	require.NoError(t, e.Start(t.Context(), "w", "a/1", nil))
@@ -74,7 +74,7 @@ func checkHung(t *testing.T, next func() retrain.Engine) {
 			close(began)
 			<-release
 			return []byte("too late"), nil
-		})
+		}, nil)
 	}))
 	require.NoError(t, e.Launch(t.Context()))
 	require.NoError(t, e.Start(t.Context(), "hang", "a/1", nil))
@@ -113,6 +113,12 @@ func checkClosed(t *testing.T, next func() retrain.Engine) {
 	_, err = e.Wait(t.Context(), "a/1")
 	require.ErrorIs(t, err, fault.Closed)
 	require.ErrorIs(t, e.Cancel(t.Context(), "a/1"), fault.Closed)
+	require.ErrorIs(t, e.Signal(t.Context(), "a/1", "topic", nil), fault.Closed)
+	_, err = e.Forget(t.Context(), time.Now())
+	require.ErrorIs(t, err, fault.Closed)
+	for _, err := range e.List(t.Context(), retrain.ListQuery{}) {
+		require.ErrorIs(t, err, fault.Closed)
+	}
 }
 
 // interrupted starts a workflow of two steps, "count" and "block", and ends the
@@ -141,7 +147,7 @@ func resumed(ran *atomic.Int64) retrain.Workflow {
 		}
 		return steps.Do(ctx, "block", func(context.Context) ([]byte, error) {
 			return append(append(done, " with "...), input...), nil
-		})
+		}, nil)
 	}
 }
 
@@ -182,7 +188,7 @@ func checkOtherVersion(t *testing.T, next func() retrain.Engine) {
 	interrupted(t, next(), &ran)
 	e := next()
 	require.NoError(t, e.Register("w", func(ctx context.Context, steps retrain.Steps, input []byte) ([]byte, error) {
-		added, err := steps.Do(ctx, "added", func(context.Context) ([]byte, error) { return []byte("added, "), nil })
+		added, err := steps.Do(ctx, "added", func(context.Context) ([]byte, error) { return []byte("added, "), nil }, nil)
 		if err != nil {
 			return nil, err
 		}

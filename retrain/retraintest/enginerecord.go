@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/retrain"
@@ -18,13 +19,18 @@ type records struct {
 	all  []*record // in the order of their start
 }
 
-// record is one workflow. All but its name, input and done are guarded by mu of records.
+// record is one workflow. All but its id, name, input, start and done are guarded
+// by mu of records.
 type record struct {
-	name   string
-	input  []byte
-	steps  map[string]retrain.Result
-	result retrain.Result
-	done   chan struct{} // closed once the result is set
+	id, name string
+	input    []byte
+	started  time.Time
+	ended    time.Time
+	steps    map[string]retrain.Result
+	result   retrain.Result
+	done     chan struct{}       // closed once the result is set
+	signals  map[string][][]byte // by topic
+	signal   chan struct{}       // closed, and replaced, with each signal
 
 	// try is the one execution whose results count, nil when none is under way.
 	try *try
@@ -36,7 +42,9 @@ type try struct {
 	record  *record
 	engine  *Engine
 	cancel  context.CancelCauseFunc
-	cut     bool // a step was cut off: whatever the workflow makes of that is worthless
+	cut     bool           // a step was cut off: whatever the workflow makes of that is worthless
+	awaits  map[string]int // how often each topic was awaited, and how many signals it
+	taken   map[string]int // gave; for the workflow's own goroutine
 }
 
 // open returns the record of the id, a new one where there is none.
@@ -45,7 +53,10 @@ func (rs *records) open(name, id string, input []byte) *record {
 	defer rs.mu.Unlock()
 	r, ok := rs.byID[id]
 	if !ok {
-		r = &record{name: name, input: bytes.Clone(input), steps: make(map[string]retrain.Result), done: make(chan struct{})}
+		r = &record{
+			id: id, name: name, input: bytes.Clone(input), started: time.Now(), steps: make(map[string]retrain.Result),
+			done: make(chan struct{}), signals: make(map[string][][]byte), signal: make(chan struct{}),
+		}
 		rs.byID[id] = r
 		rs.all = append(rs.all, r)
 	}
@@ -82,7 +93,7 @@ func (rs *records) claim(r *record, e *Engine, cancel context.CancelCauseFunc) (
 	if r.result.Done || r.try != nil {
 		return nil, false
 	}
-	r.try = &try{records: rs, record: r, engine: e, cancel: cancel}
+	r.try = &try{records: rs, record: r, engine: e, cancel: cancel, awaits: make(map[string]int), taken: make(map[string]int)}
 	return r.try, true
 }
 
@@ -93,6 +104,17 @@ func (rs *records) release(e *Engine) {
 	for _, r := range rs.all {
 		if r.try != nil && r.try.engine == e {
 			r.try = nil
+		}
+	}
+}
+
+// interrupt ends the contexts of what the engine runs under the name.
+func (rs *records) interrupt(e *Engine, name string, cause error) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, r := range rs.all {
+		if r.try != nil && r.try.engine == e && r.name == name {
+			r.try.cancel(cause)
 		}
 	}
 }
@@ -119,7 +141,7 @@ func (rs *records) cancel(r *record) {
 
 // finish sets the result. The caller holds mu of records.
 func (r *record) finish(result retrain.Result) {
-	r.result = result
+	r.result, r.ended = result, time.Now()
 	close(r.done)
 }
 
@@ -139,59 +161,6 @@ func (t *try) end(ctx context.Context, output []byte, err error) {
 	if !t.cut && (err == nil || ctx.Err() == nil) {
 		t.record.finish(kept(output, err))
 	}
-}
-
-// steps runs the steps of one try; ctx is the workflow's own.
-type steps struct {
-	try *try
-	ctx context.Context
-}
-
-// Do implements retrain.Steps.
-func (s steps) Do(ctx context.Context, name string, fn func(ctx context.Context) ([]byte, error)) ([]byte, error) {
-	if r, ok := s.try.recorded(name); ok {
-		return r.Output, r.Err
-	}
-	if s.ctx.Err() != nil {
-		return nil, s.try.cutOff(context.Cause(s.ctx))
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
-	output, err := guarded(func() ([]byte, error) { return fn(ctx) })
-	if err != nil && s.ctx.Err() != nil {
-		return nil, s.try.cutOff(err)
-	}
-	return s.try.keep(name, kept(output, err))
-}
-
-// cutOff notes that a step was cut off, to be run again in the next life.
-func (t *try) cutOff(err error) error {
-	t.records.mu.Lock()
-	defer t.records.mu.Unlock()
-	t.cut = true
-	return err
-}
-
-func (t *try) recorded(name string) (retrain.Result, bool) {
-	t.records.mu.Lock()
-	defer t.records.mu.Unlock()
-	r, ok := t.record.steps[name]
-	return copied(r), ok
-}
-
-// keep records a step's result, the first of its name, while the try counts.
-func (t *try) keep(name string, r retrain.Result) ([]byte, error) {
-	t.records.mu.Lock()
-	defer t.records.mu.Unlock()
-	if t.record.try != t {
-		return nil, fault.Errorf(fault.Closed, "step %s: this execution of the workflow has ended", name)
-	}
-	if _, ok := t.record.steps[name]; !ok {
-		t.record.steps[name] = r
-	}
-	r = copied(t.record.steps[name])
-	return r.Output, r.Err
 }
 
 // kept is what an engine on disk keeps of a result: of an error its text and kind.

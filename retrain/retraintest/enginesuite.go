@@ -45,7 +45,9 @@ var engineCases = []struct {
 	check     func(t *testing.T, next func() retrain.Engine)
 }{
 	{"result", "Wait returns what the workflow's steps made of the input", checkResult},
-	{"register", "a name is registered once, and before Launch", checkRegister},
+	{"register", "a name is registered once, before Launch or after it", checkRegister},
+	{"register late", "what was left unfinished under a name goes on when the name is registered, after Launch too", checkRegisterLate},
+	{"unregister", "a name that was taken back starts nothing; what ran goes on where the name comes back", checkUnregister},
 	{"order", "nothing starts before Launch, a second Launch does nothing, an unregistered name is NotFound", checkOrder},
 	{"start returns", "Start and Result do not wait for the workflow, whose life is not that of Start's context", checkStartReturns},
 	{"same id", "an id that is known starts nothing anew, whatever name and input come with it", checkSameID},
@@ -54,6 +56,14 @@ var engineCases = []struct {
 	{"caller gives up", "Wait returns when its context ends; the workflow itself goes on", checkCallerGivesUp},
 	{"step error", "a step's error reaches the workflow and the caller, with its kind, and is recorded", checkStepError},
 	{"step name", "a name stands for one result: a second step of that name does not run", checkStepName},
+	{"retries", "a step is tried again as its options say, and its last error is recorded", checkRetries},
+	{"step timeout", "an attempt's context ends with its time; the error is Unavailable and says so", checkStepTimeout},
+	{"sleep", "a sleep ends when its time has passed, whatever lives there were", checkSleep},
+	{"signal", "signals reach the workflow in the order of their topic, early ones too; what has ended takes none", checkSignal},
+	{"await timeout", "an Await gives up in its time, and takes nothing", checkAwaitTimeout},
+	{"await lives", "signals outlive the life that they were sent in; one that was taken is not given again", checkAwaitLives},
+	{"list", "List yields what the query asks for, the oldest first", checkList},
+	{"forget", "Forget deletes what ended before a time, and nothing that is unfinished", checkForget},
 	{"panic", "a panic in a step or between steps is an error of that workflow alone", checkPanic},
 	{"started within", "a step may start another workflow", checkStartedWithin},
 	{"cancel", "Cancel ends the step's context, for good; the result is Unavailable and says so", checkCancel},
@@ -124,7 +134,7 @@ func counting(ran *atomic.Int64) retrain.Workflow {
 		return steps.Do(ctx, "count", func(context.Context) ([]byte, error) {
 			ran.Add(1)
 			return []byte("done"), nil
-		})
+		}, nil)
 	}
 }
 
@@ -143,31 +153,22 @@ func blocking(began chan<- struct{}, release <-chan struct{}) retrain.Workflow {
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}
-		})
+		}, nil)
 	}
 }
 
 func checkResult(t *testing.T, next func() retrain.Engine) {
 	e := next()
 	require.NoError(t, e.Register("greet", func(ctx context.Context, steps retrain.Steps, input []byte) ([]byte, error) {
-		hello, err := steps.Do(ctx, "hello", func(context.Context) ([]byte, error) { return []byte("hello "), nil })
+		hello, err := steps.Do(ctx, "hello", func(context.Context) ([]byte, error) { return []byte("hello "), nil }, nil)
 		if err != nil {
 			return nil, err
 		}
-		return steps.Do(ctx, "name", func(context.Context) ([]byte, error) { return append(hello, input...), nil })
+		return steps.Do(ctx, "name", func(context.Context) ([]byte, error) { return append(hello, input...), nil }, nil)
 	}))
 	require.NoError(t, e.Launch(t.Context()))
 	require.NoError(t, e.Start(t.Context(), "greet", "a/1", []byte("you")))
 	requireOutput(t, e, "a/1", "hello you")
-}
-
-func checkRegister(t *testing.T, next func() retrain.Engine) {
-	var ran atomic.Int64
-	e := next()
-	require.NoError(t, e.Register("count", counting(&ran)))
-	require.ErrorIs(t, e.Register("count", counting(&ran)), fault.AlreadyExists)
-	require.NoError(t, e.Launch(t.Context()))
-	require.ErrorIs(t, e.Register("late", counting(&ran)), fault.Conflict)
 }
 
 func checkOrder(t *testing.T, next func() retrain.Engine) {
@@ -273,10 +274,10 @@ func checkStepError(t *testing.T, next func() retrain.Engine) {
 			_, err := steps.Do(ctx, "fail", func(context.Context) ([]byte, error) {
 				ran.Add(1)
 				return nil, fault.Errorf(fault.Invalid, "column %q is missing", "price")
-			})
+			}, nil)
 			require.ErrorIs(t, err, fault.Invalid, "in the workflow")
 		}
-		return steps.Do(ctx, "fail", func(context.Context) ([]byte, error) { return nil, nil })
+		return steps.Do(ctx, "fail", func(context.Context) ([]byte, error) { return nil, nil }, nil)
 	}))
 	require.NoError(t, e.Launch(t.Context()))
 	require.NoError(t, e.Start(t.Context(), "fail", "a/1", nil))
@@ -304,7 +305,7 @@ func checkStepName(t *testing.T, next func() retrain.Engine) {
 func checkPanic(t *testing.T, next func() retrain.Engine) {
 	e := next()
 	require.NoError(t, e.Register("step", func(ctx context.Context, steps retrain.Steps, _ []byte) ([]byte, error) {
-		return steps.Do(ctx, "panic", func(context.Context) ([]byte, error) { panic("the step's panic") })
+		return steps.Do(ctx, "panic", func(context.Context) ([]byte, error) { panic("the step's panic") }, nil)
 	}))
 	require.NoError(t, e.Register("between", func(context.Context, retrain.Steps, []byte) ([]byte, error) {
 		panic("a panic between steps")
@@ -327,7 +328,7 @@ func checkStartedWithin(t *testing.T, next func() retrain.Engine) {
 			}
 			r, err := e.Wait(ctx, "inner")
 			return r.Output, err
-		})
+		}, nil)
 	}))
 	require.NoError(t, e.Launch(t.Context()))
 	require.NoError(t, e.Start(t.Context(), "outer", "outer", nil))

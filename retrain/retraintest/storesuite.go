@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/drift"
+	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/retrain"
 )
 
@@ -31,6 +32,7 @@ var storeCases = []struct {
 }{
 	{"retraining round trip", "every field of a retraining comes back", checkRetrainingRoundTrip},
 	{"retraining order", "retrainings come by number and replace the one of their ID", checkRetrainingOrder},
+	{"retraining by revision", "a retraining goes in only on top of the revision it was made from", checkRetrainingRevision},
 	{"models apart", "what belongs to one model is not seen from another", checkModelsApart},
 	{"events once", "an event is stored once a key, events come in the order of storing", checkEventsOnce},
 	{"events from many goroutines", "no event is lost or doubled when many append at once", checkEventsConcurrent},
@@ -38,6 +40,15 @@ var storeCases = []struct {
 	{"events in pages", "a query with a limit goes on after the last Seq", checkEventPages},
 	{"state by revision", "a state goes in only on top of the revision it was made from", checkStateRevision},
 	{"cursors", "a sender's cursor is NotFound at first, then the last one put, by model and sender", checkCursors},
+	{"default limits", "a query without a limit returns the first DefaultLimit, whatever is stored", checkDefaultLimits},
+	{"configurations", "a configuration is NotFound at first, then what was stored first under its digest", checkConfigs},
+	{"lease", "one holder at a time, with a token of its own, until its time is over or it lets go", checkLease},
+	{"lease's time", "a lease that is not renewed is free after its time, and its holder goes on when nobody took it", checkLeaseTime},
+	{"lease refused", "a lease needs a model, a holder and a time", checkLeaseInvalid},
+	{"racing leases", "of many that ask at once one gets the lease, and no two holders have one token", checkLeaseRace},
+	{"fencing", "who has lost the lease writes no retraining, state or cursor any more; events it may tell", checkFencing},
+	{"fencing by what is stored", "a write with a lower token than the stored record's is refused without any lease", checkFencingStored},
+	{"racing writers", "of many that write one revision at once, one does", checkWriterRace},
 	{"state", "the state is NotFound at first, then the last one put", checkState},
 	{"random operations", "any sequence of operations leaves what the in-memory store has", checkRandomOperations},
 }
@@ -46,7 +57,7 @@ var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
 func fullRetraining(model string, number int64) retrain.Retraining {
 	return retrain.Retraining{
-		ID: fmt.Sprintf("%s/%d", model, number), Model: model, Number: number,
+		ID: fmt.Sprintf("%s/%d", model, number), Model: model, Number: number, Rev: 1,
 		Causes:   []retrain.Cause{{Trigger: "drift", Detail: "feature_drift: price", AlertID: "a1"}},
 		Stage:    retrain.Canarying,
 		Weight:   1,
@@ -61,6 +72,7 @@ func fullRetraining(model string, number int64) retrain.Retraining {
 
 func checkRetrainingRoundTrip(t *testing.T, s retrain.Store) {
 	want := fullRetraining("churn", 1)
+	want.Token, want.Config = 7, "abc"
 	require.NoError(t, s.PutRetraining(t.Context(), want))
 	got, err := s.Retrainings(t.Context(), retrain.RetrainingQuery{Model: "churn"})
 	require.NoError(t, err)
@@ -72,7 +84,7 @@ func checkRetrainingOrder(t *testing.T, s retrain.Store) {
 		require.NoError(t, s.PutRetraining(t.Context(), fullRetraining("churn", n)))
 	}
 	changed := fullRetraining("churn", 1)
-	changed.Stage = retrain.Promoted
+	changed.Stage, changed.Rev = retrain.Promoted, 2
 	require.NoError(t, s.PutRetraining(t.Context(), changed))
 	got, err := s.Retrainings(t.Context(), retrain.RetrainingQuery{Model: "churn"})
 	require.NoError(t, err)
@@ -149,32 +161,23 @@ func checkRandomOperations(t *testing.T, s retrain.Store) {
 	var spec Store
 	both := []retrain.Store{s, &spec}
 	models := []string{"churn", "fraud"}
-	revs := map[string]int64{"churn": 0, "fraud": 0}
-	for range 200 {
-		model, n := models[rng.IntN(2)], rng.Int64N(10)
-		retraining, at := fullRetraining(model, n), noon.Add(time.Duration(n)*time.Second)
-		retraining.Weight = rng.IntN(5)
-		op := rng.IntN(3)
-		for _, store := range both {
-			switch op {
-			case 0:
-				require.NoError(t, store.PutRetraining(t.Context(), retraining))
-			case 1:
-				require.NoError(t, store.AppendEvent(t.Context(), retrain.Event{Model: model, Time: at, Kind: "gate", Key: fmt.Sprint(n)}))
-			case 2:
-				err := store.PutState(t.Context(), retrain.State{Model: model, Rev: revs[model] + n%3, SteppedAt: at, Data: []byte{byte(n)}})
-				require.Equal(t, n%3 == 1, err == nil, "%v", err)
-			}
-		}
-		if op == 2 && n%3 == 1 {
-			revs[model]++
-		}
+	for range 300 {
+		act := randomAct(t, rng, models[rng.IntN(2)])
+		got, want := act(both[0]), act(both[1])
+		require.Equal(t, fault.Kind(want), fault.Kind(got), "%v against %v", got, want)
 	}
 	for _, model := range models {
 		requireSame(t, both, func(s retrain.Store) (any, error) {
 			return s.Retrainings(t.Context(), retrain.RetrainingQuery{Model: model})
 		})
-		requireSame(t, both, func(s retrain.Store) (any, error) { return s.State(t.Context(), model) })
+		requireSame(t, both, func(s retrain.Store) (any, error) {
+			st, err := s.State(t.Context(), model)
+			return []any{st, fault.Kind(err)}, nil
+		})
+		requireSame(t, both, func(s retrain.Store) (any, error) {
+			c, err := s.Cursor(t.Context(), model, "slack")
+			return []any{c, fault.Kind(err)}, nil
+		})
 		requireSame(t, both, func(s retrain.Store) (any, error) {
 			events, err := s.Events(t.Context(), retrain.EventQuery{Model: model})
 			for i := range events {
@@ -183,6 +186,36 @@ func checkRandomOperations(t *testing.T, s retrain.Store) {
 			return events, err
 		})
 	}
+}
+
+// randomAct draws a write, often one that is to be refused. Leases last an hour,
+// so that no clock decides.
+func randomAct(t *testing.T, rng *rand.Rand, model string) func(s retrain.Store) error {
+	n, token := rng.Int64N(4), rng.Int64N(4)
+	rev, at := 1+rng.Int64N(4), noon.Add(time.Duration(n)*time.Second)
+	switch rng.IntN(6) {
+	case 0:
+		r := fullRetraining(model, n)
+		r.Rev, r.Token, r.Weight = rev, token, rng.IntN(5)
+		return func(s retrain.Store) error { return s.PutRetraining(t.Context(), r) }
+	case 1:
+		e := retrain.Event{Model: model, Time: at, Kind: "gate", Key: fmt.Sprint(rng.IntN(20))}
+		return func(s retrain.Store) error { return s.AppendEvent(t.Context(), e) }
+	case 2:
+		st := retrain.State{Model: model, Rev: rev, Token: token, SteppedAt: at, Data: []byte{byte(n)}}
+		return func(s retrain.Store) error { return s.PutState(t.Context(), st) }
+	case 3:
+		c := retrain.Cursor{Model: model, Sender: "slack", Rev: rev, Token: token, Data: []byte{byte(n)}}
+		return func(s retrain.Store) error { return s.PutCursor(t.Context(), c) }
+	case 4:
+		holder := fmt.Sprint("h", n%2)
+		return func(s retrain.Store) error {
+			_, err := s.AcquireLease(t.Context(), model, holder, time.Hour)
+			return err
+		}
+	}
+	holder := fmt.Sprint("h", n)
+	return func(s retrain.Store) error { return s.ReleaseLease(t.Context(), model, holder) }
 }
 
 func requireSame(t *testing.T, stores []retrain.Store, read func(retrain.Store) (any, error)) {
@@ -251,11 +284,16 @@ func checkStateRevision(t *testing.T, s retrain.Store) {
 func checkCursors(t *testing.T, s retrain.Store) {
 	_, err := s.Cursor(t.Context(), "churn", "slack")
 	require.ErrorIs(t, err, retrain.ErrNotFound)
-	require.NoError(t, s.PutCursor(t.Context(), "churn", "slack", []byte("1")))
-	require.NoError(t, s.PutCursor(t.Context(), "churn", "slack", []byte("2")))
-	require.NoError(t, s.PutCursor(t.Context(), "churn", "log", []byte("3")))
-	require.NoError(t, s.PutCursor(t.Context(), "fraud", "slack", []byte("4")))
+	second := retrain.Cursor{Model: "churn", Sender: "slack", Rev: 2, Data: []byte("2")}
+	require.ErrorIs(t, s.PutCursor(t.Context(), second), retrain.ErrConflict)
+	for _, c := range []retrain.Cursor{
+		{Model: "churn", Sender: "slack", Rev: 1, Data: []byte("1")}, second,
+		{Model: "churn", Sender: "log", Rev: 1, Data: []byte("3")}, {Model: "fraud", Sender: "slack", Rev: 1, Data: []byte("4")},
+	} {
+		require.NoError(t, s.PutCursor(t.Context(), c))
+	}
+	require.ErrorIs(t, s.PutCursor(t.Context(), second), retrain.ErrConflict)
 	got, err := s.Cursor(t.Context(), "churn", "slack")
 	require.NoError(t, err)
-	require.Equal(t, "2", string(got))
+	require.Equal(t, second, got)
 }

@@ -7,46 +7,31 @@ import (
 	"github.com/mlloop/mlloop/train/frame"
 )
 
-// tally counts what a model's log holds, so that Counts costs nothing.
-type tally serve.Counts
-
-func (s *Store) tally(model string) *tally {
-	c, ok := s.counts[model]
-	if !ok {
-		c = &serve.Counts{}
-		s.counts[model] = c
-	}
-	return (*tally)(c)
-}
-
-func (c *tally) addPrediction(p *serve.Prediction) {
+// count adds a prediction to what Counts says, or with n -1 takes it off.
+func (m *modelLog) count(p *prediction, n int64) {
 	switch {
 	case p.Variant == serve.Shadow:
-		c.Shadow++
+		m.counts.Shadow += n
 	case p.Status.OK():
-		c.Predictions++
+		m.counts.Predictions += n
 	default:
-		c.Unanswered++
+		m.counts.Unanswered += n
 	}
 	if p.Variant != serve.Shadow && p.Attempt > 1 {
-		c.Reattempts++
+		m.counts.Reattempts += n
 	}
-	if c.Oldest.IsZero() || p.Time.Before(c.Oldest) {
-		c.Oldest = p.Time
-	}
-	c.LastSeq = p.Seq
-	// The struct with its four index entries, and what hangs on it.
-	c.Bytes += 600 + int64(len(p.ID)+len(p.Key)+len(p.TraceID)+len(p.Error)) + bytes(p.Features) + bytes(p.Outputs)
+	// The struct with its five index entries, and what hangs on it.
+	m.counts.Bytes += n * (600 + int64(len(p.ID)+len(p.Key)+len(p.TraceID)+len(p.Error)) + bytes(p.Features) + bytes(p.Outputs))
 }
 
-func (c *tally) addLabel(l *label, correction bool) {
-	if correction {
-		c.Corrections++
+// countLabel is count for labels.
+func (m *modelLog) countLabel(l *label, n int64) {
+	if l.correction {
+		m.counts.Corrections += n
 	} else {
-		c.Labels++
+		m.counts.Labels += n
 	}
-	c.LastLabel = l.Seq
-	c.Bytes += 300 + int64(len(l.ID)+len(l.Value.Text()))
+	m.counts.Bytes += n * (300 + int64(len(l.ID)+len(l.Value.Text())))
 }
 
 func bytes(r frame.Row) int64 {
@@ -65,8 +50,13 @@ func (s *Store) Counts(ctx context.Context, model string) (serve.Counts, error) 
 		return serve.Counts{}, err
 	}
 	defer s.mu.Unlock()
-	if c, ok := s.counts[model]; ok {
-		return *c, nil
+	m := s.model(model)
+	c := m.counts
+	if p := m.times.first(); p != nil {
+		c.Oldest, c.LastSeq = p.Time, m.predictions.last().Seq
 	}
-	return serve.Counts{}, nil
+	if l := m.labels.last(); l != nil {
+		c.LastLabel = l.Seq
+	}
+	return c, nil
 }

@@ -1,8 +1,8 @@
 package servemem
 
 import (
-	"cmp"
 	"context"
+	"math"
 	"slices"
 
 	"github.com/mlloop/mlloop/serve"
@@ -18,62 +18,81 @@ func (s *Store) Erase(ctx context.Context, model string, subjects []string) (int
 	for _, subject := range subjects {
 		wanted[subject] = true
 	}
-	gone, rows := map[int64]bool{}, map[row]bool{}
-	for _, p := range s.predictions {
-		if p.Model == model && (wanted[p.ID] || wanted[p.Key]) {
-			gone[p.Seq] = true
-			rows[row{name{model, p.ID}, p.Index}] = true
+	m := s.model(model)
+	var erased []*prediction
+	for _, p := range m.predictions.items {
+		if !p.gone && (wanted[p.ID] || wanted[p.Key]) {
+			erased = append(erased, p)
 		}
 	}
-	s.remove(gone, func(l *label) bool { return rows[l.target().row] })
-	return int64(len(gone)), nil
+	for _, p := range erased {
+		m.unlabel(p.row())
+		m.remove(p)
+		m.times.note()
+	}
+	return int64(len(erased)), nil
 }
 
-// Trim implements serve.Store.
+// Trim implements serve.Store. It looks at what it deletes, and at what is as
+// old and kept.
 func (s *Store) Trim(ctx context.Context, t serve.Trim) (int64, error) {
 	if err := s.lock(ctx); err != nil {
 		return 0, err
 	}
 	defer s.mu.Unlock()
-	var old []*serve.Prediction
-	for _, p := range s.predictions {
-		if p.Model == t.Model && p.Time.Before(toMillis(t.Before)) && (t.KeepFrom == 0 || p.Seq < t.KeepFrom) {
-			old = append(old, p)
+	keep := t.KeepFrom
+	if keep == 0 {
+		keep = math.MaxInt64
+	}
+	m := s.model(t.Model)
+	trimmed := 0
+	var kept []*prediction
+	for p := m.times.first(); p != nil && trimmed < limit(t.Limit) && p.Time.Before(toMillis(t.Before)); p = m.times.first() {
+		m.times.take()
+		if p.Seq >= keep {
+			kept = append(kept, p)
+			continue
+		}
+		trimmed++
+		m.remove(p)
+		if len(m.row(p.row()).attempts) == 0 {
+			m.unlabel(p.row())
 		}
 	}
-	slices.SortStableFunc(old, func(a, b *serve.Prediction) int { return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Seq, b.Seq)) })
-	old = old[:min(limit(t.Limit), len(old))]
-	gone := map[int64]bool{}
-	for _, p := range old {
-		gone[p.Seq] = true
+	for _, p := range kept {
+		m.times.add(p)
 	}
-	left := map[row]bool{}
-	for _, p := range s.predictions {
-		if !gone[p.Seq] {
-			left[row{name{p.Model, p.ID}, p.Index}] = true
-		}
-	}
-	s.remove(gone, func(l *label) bool { return !left[l.target().row] })
-	return int64(len(old)), nil
+	return int64(trimmed), nil
 }
 
-// remove builds the store anew without some of its records. Seq goes on.
-func (s *Store) remove(gone map[int64]bool, unlabelled func(l *label) bool) {
-	if len(gone) == 0 {
-		return
+// remove takes a prediction out, but not out of m.times.
+func (m *modelLog) remove(p *prediction) {
+	p.gone = true
+	m.predictions.note()
+	if m.byID[p.ID].note(); len(m.byID[p.ID].items) == 0 {
+		delete(m.byID, p.ID)
 	}
-	predictions, labels := s.predictions, s.labels
-	s.predictions, s.labels = nil, nil
-	s.byID, s.byRow = map[name][]*serve.Prediction{}, map[row]attempts{} // a cleared map keeps its memory
-	s.latest, s.counts = map[target]*label{}, map[string]*serve.Counts{}
-	for _, p := range predictions {
-		if !gone[p.Seq] {
-			s.keep(p)
-		}
+	at := m.byRow[p.row()]
+	at.attempts = slices.DeleteFunc(at.attempts, func(r *prediction) bool { return r == p })
+	m.tidy(p.row(), at)
+	m.count(p, -1)
+}
+
+// unlabel takes all labels of a row out.
+func (m *modelLog) unlabel(k rowKey) {
+	at := m.row(k)
+	for _, l := range at.labels {
+		l.gone = true
+		m.labels.note()
+		m.countLabel(l, -1)
 	}
-	for _, l := range labels {
-		if !unlabelled(l) {
-			s.keepLabel(l)
-		}
+	at.labels = nil
+	m.tidy(k, at)
+}
+
+// tidy forgets a row of which nothing is left.
+func (m *modelLog) tidy(k rowKey, at *row) {
+	if len(at.attempts) == 0 && len(at.labels) == 0 {
+		delete(m.byRow, k)
 	}
 }

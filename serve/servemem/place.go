@@ -7,7 +7,7 @@ import (
 
 // attempts are the stored predictions of one row of one request, in the order
 // of Seq.
-type attempts []*serve.Prediction
+type attempts []*prediction
 
 // place returns the attempt that p belongs to; 0: it is passed over.
 func (a attempts) place(p *serve.Prediction) int {

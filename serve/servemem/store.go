@@ -3,7 +3,6 @@ package servemem
 import (
 	"context"
 	"slices"
-	"sort"
 	"sync"
 	"time"
 
@@ -18,51 +17,57 @@ type Store struct {
 	serve.UnimplementedStore
 
 	mu                 sync.Mutex
-	lastSeq, lastLabel int64               // the latest that were given
-	predictions        []*serve.Prediction // in the order of Seq
-	byID               map[name][]*serve.Prediction
-	byRow              map[row]attempts
-	labels             []*label // in the order of Seq
-	latest             map[target]*label
-	counts             map[string]*serve.Counts // by model
+	lastSeq, lastLabel int64 // the latest that were given
+	models             map[string]*modelLog
 	routes             map[string]serve.Route
+	changed            map[string]chan struct{} // by model: closed with the next change of the route; only where somebody waits
 }
 
-type name struct{ model, id string }
+// modelLog is what the store holds of one model.
+type modelLog struct {
+	predictions sequence[*prediction] // in the order of Seq
+	times       queue                 // the same
+	labels      sequence[*label]      // in the order of Seq
+	byID        map[string]*sequence[*prediction]
+	byRow       map[rowKey]*row
+	counts      serve.Counts // but for Oldest, LastSeq and LastLabel
+}
 
-// row is one row of one request.
-type row struct {
-	name
+// rowKey names one row of one request.
+type rowKey struct {
+	id    string
 	index int
 }
 
-// target is what a label is the truth of.
-type target struct {
-	row
-	output string
+// row is what is stored of one row of one request, each in the order of Seq.
+type row struct {
+	attempts attempts
+	labels   []*label
 }
+
+// prediction is a stored prediction.
+type prediction struct {
+	serve.Prediction
+	mark
+}
+
+func (p *prediction) row() rowKey { return rowKey{p.ID, p.Index} }
 
 // label is a label with the attempt that it is about.
 type label struct {
 	serve.Label
-	attempt int
+	mark
+	attempt    int
+	correction bool
 }
 
-func (l *label) target() target {
-	return target{row{name{l.Model, l.ID}, l.Index}, l.Output}
-}
+func (l *label) row() rowKey { return rowKey{l.ID, l.Index} }
 
 var _ serve.Store = (*Store)(nil)
 
 // New returns an empty store.
 func New() *Store {
-	return &Store{
-		byID:   map[name][]*serve.Prediction{},
-		byRow:  map[row]attempts{},
-		latest: map[target]*label{},
-		counts: map[string]*serve.Counts{},
-		routes: map[string]serve.Route{},
-	}
+	return &Store{models: map[string]*modelLog{}, routes: map[string]serve.Route{}, changed: map[string]chan struct{}{}}
 }
 
 // lock takes the store for one call, unless ctx is done.
@@ -72,6 +77,22 @@ func (s *Store) lock(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	return nil
+}
+
+// model returns the model's log, an empty one when there is none.
+func (s *Store) model(name string) *modelLog {
+	if m, ok := s.models[name]; ok {
+		return m
+	}
+	return &modelLog{byID: map[string]*sequence[*prediction]{}, byRow: map[rowKey]*row{}}
+}
+
+// row returns what is stored of a row, an empty one when nothing is.
+func (m *modelLog) row(k rowKey) *row {
+	if r, ok := m.byRow[k]; ok {
+		return r
+	}
+	return &row{}
 }
 
 // AppendPredictions implements serve.Store.
@@ -87,14 +108,15 @@ func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) er
 	defer s.mu.Unlock()
 	for _, p := range ps {
 		p.Time = toMillis(p.Time)
-		at := row{name{p.Model, p.ID}, p.Index}
-		if p.Attempt = s.byRow[at].place(&p); p.Attempt == 0 {
+		m := s.model(p.Model)
+		if p.Attempt = m.row(rowKey{p.ID, p.Index}).attempts.place(&p); p.Attempt == 0 {
 			continue
 		}
 		s.lastSeq++
 		p.Seq = s.lastSeq
 		p.Features, p.Outputs = clone(p.Features), clone(p.Outputs)
-		s.keep(&p)
+		m.keep(&prediction{Prediction: p})
+		s.models[p.Model] = m
 	}
 	return nil
 }
@@ -128,12 +150,17 @@ func clone(r frame.Row) frame.Row {
 }
 
 // keep adds a prediction that has its Seq and Attempt.
-func (s *Store) keep(p *serve.Prediction) {
-	at := row{name{p.Model, p.ID}, p.Index}
-	s.predictions = append(s.predictions, p)
-	s.byID[at.name] = append(s.byID[at.name], p)
-	s.byRow[at] = append(s.byRow[at], p)
-	s.tally(p.Model).addPrediction(p)
+func (m *modelLog) keep(p *prediction) {
+	m.predictions.add(p)
+	m.times.add(p)
+	if m.byID[p.ID] == nil {
+		m.byID[p.ID] = &sequence[*prediction]{}
+	}
+	m.byID[p.ID].add(p)
+	at := m.row(p.row())
+	at.attempts = append(at.attempts, p)
+	m.byRow[p.row()] = at
+	m.count(p, 1)
 }
 
 // AppendLabels implements serve.Store.
@@ -148,150 +175,37 @@ func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []s
 			l.Output = serve.LabelOutput
 		}
 		l.Time, l.Replaces = toMillis(l.Time), frame.Value{}
-		if l.attempt = s.byRow[l.target().row].answered(); l.attempt == 0 {
+		m := s.model(l.Model)
+		at := m.row(l.row())
+		if l.attempt = at.attempts.answered(); l.attempt == 0 {
 			unknown = append(unknown, ls[i])
 			continue
 		}
-		if before := s.latest[l.target()]; before != nil {
+		if before := at.label(l.Output); before != nil {
 			if before.Value.Equal(l.Value) {
 				continue
 			}
-			l.Replaces = before.Value
+			l.correction, l.Replaces = true, before.Value
 		}
 		s.lastLabel++
 		l.Seq = s.lastLabel
-		s.keepLabel(&l)
+		m.labels.add(&l)
+		at.labels = append(at.labels, &l)
+		m.countLabel(&l, 1)
 		ls[i].Seq, ls[i].Replaces = l.Seq, l.Replaces
 	}
 	return unknown, nil
 }
 
-// keepLabel adds a label that has its Seq.
-func (s *Store) keepLabel(l *label) {
-	s.tally(l.Model).addLabel(l, s.latest[l.target()] != nil)
-	s.labels = append(s.labels, l)
-	s.latest[l.target()] = l
-}
-
-// Predictions implements serve.Store.
-func (s *Store) Predictions(ctx context.Context, q serve.PredictionQuery) ([]serve.Prediction, error) {
-	if err := s.lock(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	var out []serve.Prediction
-	from := sort.Search(len(s.predictions), func(i int) bool { return s.predictions[i].Seq > q.After })
-	for _, p := range s.predictions[from:] {
-		if len(out) == limit(q.Limit) {
-			break
-		}
-		if p.Model == q.Model && in(q.Variants, p.Variant) && in(q.Statuses, p.Status) {
-			out = append(out, *p)
+// label returns the latest label of an output, nil when there is none.
+func (r *row) label(output string) *label {
+	for i := len(r.labels) - 1; i >= 0; i-- {
+		if r.labels[i].Output == output {
+			return r.labels[i]
 		}
 	}
-	return out, nil
-}
-
-// in reports whether the list has v, or is empty and so has all.
-func in[T comparable](list []T, v T) bool { return len(list) == 0 || slices.Contains(list, v) }
-
-// Labels implements serve.Store.
-func (s *Store) Labels(ctx context.Context, q serve.LabelQuery) ([]serve.LabelledPrediction, error) {
-	if err := s.lock(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	var out []serve.LabelledPrediction
-	labels := 0
-	from := sort.Search(len(s.labels), func(i int) bool { return s.labels[i].Seq > q.After })
-	for _, l := range s.labels[from:] {
-		if labels == limit(q.Limit) {
-			break
-		}
-		if l.Model != q.Model {
-			continue
-		}
-		if joined := s.join(l); len(joined) > 0 {
-			labels++
-			out = append(out, joined...)
-		}
-	}
-	return out, nil
-}
-
-// join returns the answers of the label's attempt, the caller's first; none
-// when the caller's is gone.
-func (s *Store) join(l *label) []serve.LabelledPrediction {
-	var answer, shadow []serve.LabelledPrediction
-	for _, p := range s.byRow[l.target().row] {
-		switch {
-		case p.Attempt != l.attempt || !p.Status.OK():
-		case p.Variant == serve.Shadow:
-			shadow = append(shadow, serve.LabelledPrediction{Prediction: *p, Truth: l.Label})
-		default:
-			answer = append(answer, serve.LabelledPrediction{Prediction: *p, Truth: l.Label})
-		}
-	}
-	if len(answer) == 0 {
-		return nil
-	}
-	return append(answer, shadow...)
-}
-
-// Lookup implements serve.Store.
-func (s *Store) Lookup(ctx context.Context, model string, ids []string) ([]serve.LabelledPrediction, error) {
-	if err := s.lock(ctx); err != nil {
-		return nil, err
-	}
-	defer s.mu.Unlock()
-	var found []*serve.Prediction
-	for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
-		found = append(found, s.byID[name{model, id}]...)
-	}
-	slices.SortFunc(found, func(a, b *serve.Prediction) int { return int(a.Seq - b.Seq) })
-	var out []serve.LabelledPrediction
-	for _, p := range found {
-		joined := serve.LabelledPrediction{Prediction: *p}
-		if l := s.latest[target{row{name{model, p.ID}, p.Index}, serve.LabelOutput}]; l != nil {
-			joined.Truth = l.Label
-		}
-		out = append(out, joined)
-	}
-	return out, nil
-}
-
-// PutRoute implements serve.Store.
-func (s *Store) PutRoute(ctx context.Context, r serve.Route) error {
-	if err := s.lock(ctx); err != nil {
-		return err
-	}
-	defer s.mu.Unlock()
-	if now := s.routes[r.Model].Rev; now != r.Rev-1 {
-		return fault.Errorf(fault.Conflict, "the route of model %q is at revision %d, revision %d does not follow: read it again", r.Model, now, r.Rev)
-	}
-	s.routes[r.Model] = r
 	return nil
-}
-
-// Route implements serve.Store.
-func (s *Store) Route(ctx context.Context, model string) (serve.Route, error) {
-	if err := s.lock(ctx); err != nil {
-		return serve.Route{}, err
-	}
-	defer s.mu.Unlock()
-	r, ok := s.routes[model]
-	if !ok {
-		return serve.Route{}, fault.Errorf(fault.NotFound, "model %q has no stored route: not found", model)
-	}
-	return r, nil
 }
 
 // toMillis is the store boundary's precision: UTC milliseconds.
 func toMillis(t time.Time) time.Time { return time.UnixMilli(t.UnixMilli()).UTC() }
-
-func limit(n int) int {
-	if n <= 0 {
-		return serve.DefaultLimit
-	}
-	return n
-}

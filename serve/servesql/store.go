@@ -41,6 +41,7 @@ type Store struct {
 	db *sqlstore.DB
 
 	schemas schemas
+	routes  routeChanges
 	mu      sync.Mutex
 	stmts   map[string]*sql.Stmt
 }

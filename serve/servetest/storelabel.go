@@ -3,8 +3,6 @@ package servetest
 import (
 	"fmt"
 	"math"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -181,40 +179,4 @@ func testLookup(t *testing.T, s serve.Store) {
 	require.Equal(t, serve.Label{}, got[0].Truth)
 	require.Equal(t, frame.StringValue("yes"), got[1].Truth.Value)
 	require.Equal(t, got[1].Truth, got[2].Truth)
-}
-
-func testRoutes(t *testing.T, s serve.Store) {
-	r := serve.Route{Model: "churn", Primary: 1, Rev: 1}
-	require.NoError(t, s.PutRoute(t.Context(), r))
-	require.ErrorIs(t, s.PutRoute(t.Context(), r), serve.ErrConflict, "revision 1 is there")
-	next := serve.Route{Model: "churn", Primary: 1, Canary: 2, Share: 0.05, Shadow: 3, Salt: "s", Rev: 2}
-	require.NoError(t, s.PutRoute(t.Context(), next))
-	require.NoError(t, s.PutRoute(t.Context(), serve.Route{Model: "fraud", Primary: 7, Rev: 1}))
-	got, err := s.Route(t.Context(), "churn")
-	require.NoError(t, err)
-	require.Equal(t, next, got)
-
-	for _, rev := range []int64{-1, 0, 1, 2, 4} {
-		err := s.PutRoute(t.Context(), serve.Route{Model: "churn", Primary: 9, Rev: rev})
-		require.ErrorIs(t, err, serve.ErrConflict, "revision %d", rev)
-	}
-	require.ErrorIs(t, s.PutRoute(t.Context(), serve.Route{Model: "new", Primary: 1, Rev: 2}), serve.ErrConflict)
-	got, err = s.Route(t.Context(), "churn")
-	require.NoError(t, err)
-	require.Equal(t, next, got)
-}
-
-func testRouteRace(t *testing.T, s serve.Store) {
-	require.NoError(t, s.PutRoute(t.Context(), serve.Route{Model: "churn", Primary: 1, Rev: 1}))
-	var wins atomic.Int64
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			if s.PutRoute(t.Context(), serve.Route{Model: "churn", Primary: int64(i + 2), Rev: 2}) == nil {
-				wins.Add(1)
-			}
-		})
-	}
-	wg.Wait()
-	require.EqualValues(t, 1, wins.Load())
 }

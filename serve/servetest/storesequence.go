@@ -101,6 +101,7 @@ var sequenceOps = []struct {
 		now, _ := s.Route(t.Context(), model) // none is revision 0
 		return nil, s.PutRoute(t.Context(), serve.Route{
 			Model: model, Primary: r.Int64N(5), Canary: r.Int64N(5), Share: r.Float64(), Shadow: r.Int64N(5), Salt: randomID(r), Rev: now.Rev + r.Int64N(3),
+			Token: max(0, now.Token+r.Int64N(3)-1),
 		})
 	}},
 	{"Route", func(t *testing.T, s serve.Store, r *rand.Rand) (any, error) {

@@ -39,7 +39,7 @@ func New() *Store {
 
 // CreateExperiment implements tracking.Store.
 func (s *Store) CreateExperiment(ctx context.Context, e tracking.Experiment) error {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), tracking.CheckText(e.ID, e.Name)); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -55,7 +55,7 @@ func (s *Store) CreateExperiment(ctx context.Context, e tracking.Experiment) err
 
 // Experiment implements tracking.Store.
 func (s *Store) Experiment(ctx context.Context, name string) (tracking.Experiment, error) {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), tracking.CheckText(name)); err != nil {
 		return tracking.Experiment{}, err
 	}
 	s.mu.Lock()
@@ -81,7 +81,7 @@ func (s *Store) Experiments(ctx context.Context) ([]tracking.Experiment, error) 
 
 // CreateRun implements tracking.Store.
 func (s *Store) CreateRun(ctx context.Context, info tracking.RunInfo) error {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), info.CheckText()); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -93,6 +93,7 @@ func (s *Store) CreateRun(ctx context.Context, info tracking.RunInfo) error {
 	if !slices.ContainsFunc(slices.Collect(maps.Values(s.experiments)), known) {
 		return fault.Errorf(tracking.ErrNotFound, "experiment %s: not found", info.ExperimentID)
 	}
+	info.Rev = 1
 	s.runs[info.ID] = &run{
 		RunInfo: info,
 		metrics: map[string][]tracking.Metric{},
@@ -103,11 +104,20 @@ func (s *Store) CreateRun(ctx context.Context, info tracking.RunInfo) error {
 }
 
 // UpdateRun implements tracking.Store.
-func (s *Store) UpdateRun(ctx context.Context, info tracking.RunInfo) error {
-	return s.withRun(ctx, info.ID, func(r *run) error {
-		r.Name, r.Status, r.EndedAt, r.Error = info.Name, info.Status, info.EndedAt, info.Error
-		return nil
+func (s *Store) UpdateRun(ctx context.Context, p tracking.RunPatch) (info tracking.RunInfo, err error) {
+	if err := p.CheckText(); err != nil {
+		return info, err
+	}
+	err = s.withRun(ctx, p.ID, func(r *run) error {
+		if p.Rev == 0 || p.Rev == r.Rev {
+			r.RunInfo = p.Apply(r.RunInfo)
+			info = r.RunInfo
+			return nil
+		}
+		info = r.RunInfo
+		return fault.Errorf(tracking.ErrConflict, "run %s is at revision %d, not %d: read it again", p.ID, r.Rev, p.Rev)
 	})
+	return info, err
 }
 
 // Run implements tracking.Store.
@@ -121,7 +131,7 @@ func (s *Store) Run(ctx context.Context, id string) (record tracking.RunRecord, 
 
 // Runs implements tracking.Store.
 func (s *Store) Runs(ctx context.Context, q tracking.RunQuery) ([]tracking.RunRecord, string, error) {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), q.CheckText()); err != nil {
 		return nil, "", err
 	}
 	s.mu.Lock()
@@ -155,11 +165,17 @@ func (s *Store) Runs(ctx context.Context, q tracking.RunQuery) ([]tracking.RunRe
 
 // Log implements tracking.Store.
 func (s *Store) Log(ctx context.Context, id string, b tracking.Batch) error {
+	if err := b.CheckText(); err != nil {
+		return err
+	}
 	return s.withRun(ctx, id, func(r *run) error { return r.log(b) })
 }
 
 // MetricHistory implements tracking.Store.
 func (s *Store) MetricHistory(ctx context.Context, id, key string) (points []tracking.Metric, err error) {
+	if err := tracking.CheckText(key); err != nil {
+		return nil, err
+	}
 	err = s.withRun(ctx, id, func(r *run) error {
 		points = slices.Clone(r.metrics[key])
 		return nil
@@ -171,7 +187,7 @@ func (s *Store) MetricHistory(ctx context.Context, id, key string) (points []tra
 func (s *Store) Close() error { return nil }
 
 func (s *Store) withRun(ctx context.Context, id string, use func(*run) error) error {
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), tracking.CheckText(id)); err != nil {
 		return err
 	}
 	s.mu.Lock()

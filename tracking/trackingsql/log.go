@@ -20,6 +20,9 @@ const insertRows = 100
 
 // Log implements tracking.Store.
 func (s *Store) Log(ctx context.Context, runID string, b tracking.Batch) error {
+	if err := b.CheckText(); err != nil {
+		return err
+	}
 	return s.db.Tx(ctx, func(tx *sql.Tx) error {
 		run, err := s.runNum(ctx, tx, runID)
 		if err != nil {

@@ -12,10 +12,18 @@ import (
 	"github.com/mlloop/mlloop/tracking"
 )
 
-const runColumns = `r.num, r.id, r.experiment_id, r.name, r.status, r.started_at, r.ended_at, r.error`
+const runColumns = `r.num, r.id, r.experiment_id, r.name, r.status, r.started_at, r.ended_at, r.error, r.rev`
+
+// runFields are where runColumns after the first are scanned to.
+func runFields(r *tracking.RunInfo) []any {
+	return []any{&r.ID, &r.ExperimentID, &r.Name, &r.Status, sqlstore.Millis(&r.StartedAt), sqlstore.Millis(&r.EndedAt), &r.Error, &r.Rev}
+}
 
 // Run implements tracking.Store.
 func (s *Store) Run(ctx context.Context, id string) (tracking.RunRecord, error) {
+	if err := tracking.CheckText(id); err != nil {
+		return tracking.RunRecord{}, err
+	}
 	var found []tracking.RunRecord
 	err := s.db.ReadTx(ctx, func(tx *sql.Tx) (err error) {
 		found, err = s.records(ctx, tx, `SELECT `+runColumns+` FROM {p}tracking_run r WHERE r.id = ?`, id)
@@ -32,6 +40,9 @@ func (s *Store) Run(ctx context.Context, id string) (tracking.RunRecord, error) 
 
 // Runs implements tracking.Store.
 func (s *Store) Runs(ctx context.Context, q tracking.RunQuery) (runs []tracking.RunRecord, next string, err error) {
+	if err := q.CheckText(); err != nil {
+		return nil, "", err
+	}
 	limit := cmp.Or(q.Limit, 1000)
 	err = s.db.ReadTx(ctx, func(tx *sql.Tx) error {
 		if err := s.checkPage(ctx, tx, q.Page); err != nil {
@@ -101,8 +112,7 @@ func (s *Store) records(ctx context.Context, tx *sql.Tx, query string, args ...a
 	err = sqlstore.Each(rows, func(row sqlstore.Scanner) error {
 		var r tracking.RunRecord
 		var num int64
-		err := row.Scan(&num, &r.ID, &r.ExperimentID, &r.Name, &r.Status,
-			sqlstore.Millis(&r.StartedAt), sqlstore.Millis(&r.EndedAt), &r.Error)
+		err := row.Scan(append([]any{&num}, runFields(&r.RunInfo)...)...)
 		r.Metrics, r.Params, r.Tags = map[string]tracking.Metric{}, map[string]string{}, map[string]string{}
 		runs, nums = append(runs, r), append(nums, num)
 		return err
@@ -122,6 +132,9 @@ func (s *Store) records(ctx context.Context, tx *sql.Tx, query string, args ...a
 
 // MetricHistory implements tracking.Store.
 func (s *Store) MetricHistory(ctx context.Context, runID, key string) ([]tracking.Metric, error) {
+	if err := tracking.CheckText(runID, key); err != nil {
+		return nil, err
+	}
 	var points []tracking.Metric
 	err := s.db.ReadTx(ctx, func(tx *sql.Tx) error {
 		num, err := s.runNum(ctx, tx, runID)

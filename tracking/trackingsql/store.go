@@ -82,6 +82,9 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // CreateExperiment implements tracking.Store.
 func (s *Store) CreateExperiment(ctx context.Context, e tracking.Experiment) error {
+	if err := tracking.CheckText(e.ID, e.Name); err != nil {
+		return err
+	}
 	_, err := s.db.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_experiment (id, name, created_at) VALUES (?, ?, ?)`),
 		e.ID, e.Name, e.CreatedAt.UnixMilli())
 	if err != nil {
@@ -92,6 +95,9 @@ func (s *Store) CreateExperiment(ctx context.Context, e tracking.Experiment) err
 
 // Experiment implements tracking.Store.
 func (s *Store) Experiment(ctx context.Context, name string) (tracking.Experiment, error) {
+	if err := tracking.CheckText(name); err != nil {
+		return tracking.Experiment{}, err
+	}
 	e, err := scanExperiment(s.db.QueryRowContext(ctx, s.db.SQL(`SELECT id, name, created_at FROM {p}tracking_experiment WHERE name = ?`), name))
 	if err != nil {
 		return tracking.Experiment{}, sqldb.Fault(err)
@@ -111,8 +117,11 @@ func (s *Store) Experiments(ctx context.Context) ([]tracking.Experiment, error) 
 
 // CreateRun implements tracking.Store.
 func (s *Store) CreateRun(ctx context.Context, r tracking.RunInfo) error {
+	if err := r.CheckText(); err != nil {
+		return err
+	}
 	_, err := s.db.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_run
-		(id, experiment_id, name, status, started_at, ended_at, error) VALUES (?, ?, ?, ?, ?, ?, ?)`),
+		(id, experiment_id, name, status, started_at, ended_at, error, rev) VALUES (?, ?, ?, ?, ?, ?, ?, 1)`),
 		r.ID, r.ExperimentID, r.Name, r.Status, r.StartedAt.UnixMilli(), sqlstore.NullMillis(r.EndedAt), r.Error)
 	err = sqldb.Fault(err)
 	switch {
@@ -125,21 +134,38 @@ func (s *Store) CreateRun(ctx context.Context, r tracking.RunInfo) error {
 }
 
 // UpdateRun implements tracking.Store.
-func (s *Store) UpdateRun(ctx context.Context, r tracking.RunInfo) error {
-	res, err := s.db.ExecContext(ctx, s.db.SQL(`UPDATE {p}tracking_run SET name = ?, status = ?, ended_at = ?, error = ? WHERE id = ?`),
-		r.Name, r.Status, sqlstore.NullMillis(r.EndedAt), r.Error, r.ID)
-	if err != nil {
-		return sqldb.Fault(err)
+func (s *Store) UpdateRun(ctx context.Context, p tracking.RunPatch) (info tracking.RunInfo, err error) {
+	if err := p.CheckText(); err != nil {
+		return info, err
 	}
-	n, err := res.RowsAffected()
-	if err == nil && n == 0 {
-		return noRun()
-	}
-	return sqldb.Fault(err)
+	err = s.db.Tx(ctx, func(tx *sql.Tx) error {
+		found, err := sqlstore.Select(ctx, tx, func(row sqlstore.Scanner) (r tracking.RunInfo, err error) {
+			var num int64
+			return r, row.Scan(append([]any{&num}, runFields(&r)...)...)
+		}, s.db.SQL(`SELECT `+runColumns+` FROM {p}tracking_run r WHERE r.id = ?`), p.ID)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			return noRun()
+		}
+		info = found[0]
+		if p.Rev != 0 && p.Rev != info.Rev {
+			return fault.Errorf(tracking.ErrConflict, "run %s is at revision %d, not %d: read it again", p.ID, info.Rev, p.Rev)
+		}
+		info = p.Apply(info)
+		_, err = tx.ExecContext(ctx, s.db.SQL(`UPDATE {p}tracking_run SET name = ?, status = ?, ended_at = ?, error = ?, rev = ? WHERE id = ?`),
+			info.Name, info.Status, sqlstore.NullMillis(info.EndedAt), info.Error, info.Rev, p.ID)
+		return err
+	})
+	return info, err
 }
 
 // runNum returns the number of a run in the tables that refer to it.
 func (s *Store) runNum(ctx context.Context, tx *sql.Tx, id string) (num int64, err error) {
+	if err := tracking.CheckText(id); err != nil {
+		return 0, err
+	}
 	err = tx.QueryRowContext(ctx, s.db.SQL(`SELECT num FROM {p}tracking_run WHERE id = ?`), id).Scan(&num)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, noRun()

@@ -34,7 +34,8 @@ func cases() []testCase {
 		{"Experiments", "an experiment is found by its name; names and ids are unique; the list is by name", experiments},
 		{"CreateRun", "a run needs its experiment and a new id, and comes back as it was stored", createRun},
 		{"EmptyRun", "a run without data has empty maps, not nil ones", emptyRun},
-		{"UpdateRun", "name, status, end and error change; start and experiment stay", updateRun},
+		{"UpdateRun", "a patch changes what it names, and the rest stays", updateRun},
+		{"UpdateRunOfAnotherRev", "a patch for another revision changes nothing and returns the run as it is", updateRunOfAnotherRev},
 		{"UnknownRun", "every call about an unknown run is NotFound", unknownRun},
 		{"Params", "a param is written once: the same value is a no-op, another AlreadyExists", params},
 		{"BatchIsAtomic", "when a param is refused, nothing of its batch is stored", batchIsAtomic},
@@ -42,6 +43,7 @@ func cases() []testCase {
 		{"Inputs", "an input is told by name, digest and context; the first one stays", inputs},
 		{"Artifacts", "the last file of a path counts; the list is by path", artifacts},
 		{"Text", "names and values come back character for character", text},
+		{"TextThatCannotBeStored", "U+0000 and what is not UTF-8 are refused by every call, and nothing is stored", unstorableText},
 		{"MetricValues", "float64 values come back exactly, NaN and infinities included", metricValues},
 		{"MetricLatest", "the latest point is the greatest by step, time, value, within and across batches", metricLatest},
 		{"MetricHistory", "all points come back, by step, time, value; equal ones once", metricHistory},
@@ -54,6 +56,7 @@ func cases() []testCase {
 		{"Cancelled", "a context that is done is an error, and stores nothing", cancelled},
 		{"ConcurrentMetrics", "many writers of one key lose no point and agree on the latest", concurrentMetrics},
 		{"ConcurrentParams", "of many writers of one param exactly one value wins", concurrentParams},
+		{"ConcurrentUpdates", "of many patches for one revision exactly one wins", concurrentUpdates},
 		{"ConcurrentCreate", "of many creators of one name or id exactly one wins", concurrentCreate},
 		{"Random1", "a random sequence of calls does what it does to the store in memory", random(1)},
 		{"Random2", "another one", random(2)},
@@ -71,7 +74,7 @@ func newRun(t *testing.T, s tracking.Store, id string) tracking.RunInfo {
 	if _, err := s.Experiment(t.Context(), e.Name); err != nil {
 		require.NoError(t, s.CreateExperiment(t.Context(), e))
 	}
-	r := tracking.RunInfo{ID: id, ExperimentID: e.ID, Name: "run " + id, Status: tracking.Running, StartedAt: at(0)}
+	r := tracking.RunInfo{ID: id, ExperimentID: e.ID, Name: "run " + id, Status: tracking.Running, StartedAt: at(0), Rev: 1}
 	require.NoError(t, s.CreateRun(t.Context(), r))
 	return r
 }
@@ -98,9 +101,10 @@ func cancelled(t *testing.T, s tracking.Store) {
 	cancel()
 	require.ErrorIs(t, s.CreateExperiment(ctx, tracking.Experiment{ID: "x", Name: "x"}), context.Canceled)
 	require.ErrorIs(t, s.CreateRun(ctx, tracking.RunInfo{ID: "x", ExperimentID: "e"}), context.Canceled)
-	require.ErrorIs(t, s.UpdateRun(ctx, tracking.RunInfo{ID: "r", Status: tracking.Failed}), context.Canceled)
+	_, err := s.UpdateRun(ctx, tracking.RunPatch{ID: "r", Status: tracking.Failed})
+	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, s.Log(ctx, "r", tracking.Batch{Tags: map[string]string{"k": "v"}}), context.Canceled)
-	_, err := s.Run(ctx, "r")
+	_, err = s.Run(ctx, "r")
 	require.ErrorIs(t, err, context.Canceled)
 	_, err = s.Experiment(ctx, "experiment")
 	require.ErrorIs(t, err, context.Canceled)

@@ -74,6 +74,28 @@ func concurrentParams(t *testing.T, s tracking.Store) {
 	}
 }
 
+func concurrentUpdates(t *testing.T, s tracking.Store) {
+	r := newRun(t, s, "r")
+	names := []string{"0", "1", "2", "3", "4", "5", "6", "7"}
+	errs := each(len(names), func(i int) error {
+		_, err := s.UpdateRun(context.Background(), tracking.RunPatch{ID: "r", Rev: r.Rev, Name: &names[i]})
+		return err
+	})
+	oneWins(t, errs, fault.Conflict)
+	got := get(t, s, "r")
+	require.Equal(t, r.Rev+1, got.Rev)
+	for i, err := range errs {
+		if err == nil {
+			require.Equal(t, names[i], got.Name)
+		}
+	}
+	require.NoError(t, errors.Join(each(20, func(int) error {
+		_, err := s.UpdateRun(context.Background(), tracking.RunPatch{ID: "r"})
+		return err
+	})...))
+	require.Equal(t, r.Rev+21, get(t, s, "r").Rev, "no update is lost")
+}
+
 func concurrentCreate(t *testing.T, s tracking.Store) {
 	oneWins(t, each(8, func(i int) error {
 		return s.CreateExperiment(context.Background(), tracking.Experiment{ID: fmt.Sprint(i), Name: "e", CreatedAt: at(0)})
@@ -123,8 +145,8 @@ func (g generator) call() (string, call) {
 		r := g.info(run, experiment)
 		return "CreateRun", func(ctx context.Context, s tracking.Store) string { return answer(r, s.CreateRun(ctx, r)) }
 	case n < 7:
-		r := g.info(run, experiment)
-		return "UpdateRun", func(ctx context.Context, s tracking.Store) string { return answer(r, s.UpdateRun(ctx, r)) }
+		p := g.patch(run)
+		return "UpdateRun", func(ctx context.Context, s tracking.Store) string { return answer(s.UpdateRun(ctx, p)) }
 	case n < 13:
 		b := g.batch()
 		return "Log", func(ctx context.Context, s tracking.Store) string { return answer("", s.Log(ctx, run, b)) }
@@ -155,6 +177,18 @@ func (g generator) info(run, experiment string) tracking.RunInfo {
 		r.Status, r.EndedAt, r.Error = tracking.Failed, at(10+g.Int64N(5)), g.pick("", "boom")
 	}
 	return r
+}
+
+func (g generator) patch(run string) tracking.RunPatch {
+	r := g.info(run, "")
+	p := tracking.RunPatch{ID: run, Rev: g.Int64N(4)}
+	if g.IntN(2) == 0 {
+		p.Name = &r.Name
+	}
+	if g.IntN(2) == 0 {
+		p.Status, p.EndedAt, p.Error = r.Status, r.EndedAt, r.Error
+	}
+	return p
 }
 
 func (g generator) batch() tracking.Batch {

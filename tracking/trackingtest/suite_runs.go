@@ -42,8 +42,9 @@ func createRun(t *testing.T, s tracking.Store) {
 	require.ErrorIs(t, err, fault.NotFound)
 	require.ErrorContains(t, err, "experiment none", "the error says what is missing")
 
-	ended := tracking.RunInfo{ID: "ended", ExperimentID: "e", Status: tracking.Failed, StartedAt: at(1), EndedAt: at(2), Error: "boom"}
+	ended := tracking.RunInfo{ID: "ended", ExperimentID: "e", Status: tracking.Failed, StartedAt: at(1), EndedAt: at(2), Error: "boom", Rev: 77}
 	require.NoError(t, s.CreateRun(t.Context(), ended))
+	ended.Rev = 1 // the store counts
 	require.Equal(t, ended, get(t, s, "ended").RunInfo)
 }
 
@@ -65,23 +66,45 @@ func emptyRun(t *testing.T, s tracking.Store) {
 }
 
 func updateRun(t *testing.T, s tracking.Store) {
-	r := newRun(t, s, "r")
-	changed := r
-	changed.Name, changed.Status, changed.EndedAt, changed.Error = "new", tracking.Failed, at(9), "out of data"
-	asked := changed
-	asked.ExperimentID, asked.StartedAt = "elsewhere", at(500)
-	require.NoError(t, s.UpdateRun(t.Context(), asked))
-	require.Equal(t, changed, get(t, s, "r").RunInfo)
+	want := newRun(t, s, "r")
+	name, none := "new", ""
+	change := func(p tracking.RunPatch) {
+		t.Helper()
+		p.ID = "r"
+		got, err := s.UpdateRun(t.Context(), p)
+		require.NoError(t, err)
+		want.Rev++
+		require.Equal(t, want, got)
+		require.Equal(t, want, get(t, s, "r").RunInfo)
+	}
+	want.Name = name
+	change(tracking.RunPatch{Name: &name, EndedAt: at(5), Error: "belongs to the status"})
+	want.Status, want.EndedAt, want.Error = tracking.Failed, at(9), "out of data"
+	change(tracking.RunPatch{Rev: want.Rev, Status: tracking.Failed, EndedAt: at(9), Error: "out of data"})
+	want.Name = none
+	change(tracking.RunPatch{Rev: want.Rev, Name: &none})
+	want.Status, want.EndedAt, want.Error = tracking.Running, time.Time{}, ""
+	change(tracking.RunPatch{Rev: want.Rev, Status: tracking.Running}) // the end can be taken back
+	change(tracking.RunPatch{})                                        // counts all the same
+}
 
-	require.NoError(t, s.UpdateRun(t.Context(), r))
-	require.Equal(t, r, get(t, s, "r").RunInfo, "the end can be taken back")
+func updateRunOfAnotherRev(t *testing.T, s tracking.Store) {
+	r := newRun(t, s, "r")
+	name := "new"
+	for _, rev := range []int64{2, 100, -1} {
+		got, err := s.UpdateRun(t.Context(), tracking.RunPatch{ID: "r", Rev: rev, Name: &name, Status: tracking.Failed, EndedAt: at(9), Error: "boom"})
+		require.ErrorIs(t, err, fault.Conflict)
+		require.Equal(t, r, got)
+		require.Equal(t, r, get(t, s, "r").RunInfo)
+	}
 }
 
 func unknownRun(t *testing.T, s tracking.Store) {
 	newRun(t, s, "r")
 	_, err := s.Run(t.Context(), "none")
 	require.ErrorIs(t, err, fault.NotFound)
-	require.ErrorIs(t, s.UpdateRun(t.Context(), tracking.RunInfo{ID: "none", Status: tracking.Finished}), fault.NotFound)
+	_, err = s.UpdateRun(t.Context(), tracking.RunPatch{ID: "none", Rev: 1, Status: tracking.Finished})
+	require.ErrorIs(t, err, fault.NotFound)
 	require.ErrorIs(t, s.Log(t.Context(), "none", tracking.Batch{Tags: map[string]string{"k": "v"}}), fault.NotFound)
 	require.ErrorIs(t, s.Log(t.Context(), "none", tracking.Batch{}), fault.NotFound)
 	_, err = s.MetricHistory(t.Context(), "none", "m")
@@ -93,8 +116,10 @@ func text(t *testing.T, s tracking.Store) {
 	for i, value := range values {
 		id := string(rune('a' + i))
 		r := newRun(t, s, id)
-		r.Name, r.Error = value, value
-		require.NoError(t, s.UpdateRun(t.Context(), r))
+		r.Name, r.Status, r.EndedAt, r.Error, r.Rev = value, tracking.Failed, at(1), value, 2
+		updated, err := s.UpdateRun(t.Context(), tracking.RunPatch{ID: id, Rev: 1, Name: &value, Status: r.Status, EndedAt: r.EndedAt, Error: value})
+		require.NoError(t, err)
+		require.Equal(t, r, updated)
 		b := tracking.Batch{
 			Params: map[string]string{"schlüssel/" + id: value},
 			Tags:   map[string]string{"a key: with - all. kinds_": value},

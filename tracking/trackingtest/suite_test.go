@@ -43,11 +43,14 @@ func (b broken) Log(ctx context.Context, id string, batch tracking.Batch) error 
 	return b.Store.Log(ctx, id, batch)
 }
 
-func (b broken) UpdateRun(ctx context.Context, r tracking.RunInfo) error {
-	if b.bug == "keeps the error" {
-		r.Error = ""
+func (b broken) UpdateRun(ctx context.Context, p tracking.RunPatch) (tracking.RunInfo, error) {
+	switch b.bug {
+	case "keeps the error":
+		p.Error = ""
+	case "no compare-and-set":
+		p.Rev = 0
 	}
-	return b.Store.UpdateRun(ctx, r)
+	return b.Store.UpdateRun(ctx, p)
 }
 
 func (b broken) Runs(ctx context.Context, q tracking.RunQuery) ([]tracking.RunRecord, string, error) {
@@ -78,6 +81,7 @@ func TestSuiteFindsBugs(t *testing.T) {
 		"rounds to float32":    "MetricValues",
 		"ignores unknown runs": "UnknownRun",
 		"keeps the error":      "UpdateRun",
+		"no compare-and-set":   "UpdateRunOfAnotherRev",
 		"no pages":             "RunsPages",
 		"ignores tags":         "RunsFilter",
 	}

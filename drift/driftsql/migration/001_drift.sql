@@ -2,6 +2,8 @@
 CREATE TABLE {p}drift_checkpoint (
 	model          TEXT PRIMARY KEY NOT NULL,
 	version        BIGINT NOT NULL,
+	rev            BIGINT NOT NULL, -- rises by one with each save
+	token          BIGINT NOT NULL, -- of its writer; never falls
 	prediction_seq BIGINT NOT NULL,
 	label_seq      BIGINT NOT NULL,
 	checked_at     BIGINT NOT NULL,

@@ -1,11 +1,13 @@
 CREATE TABLE {p}registry_model (
-	name       TEXT PRIMARY KEY NOT NULL,
+	id         TEXT PRIMARY KEY NOT NULL,
+	name       TEXT NOT NULL UNIQUE CHECK (name <> ''),
 	created_at BIGINT NOT NULL -- UTC milliseconds, as every time here
 );
 
 CREATE TABLE {p}registry_version (
-	model       TEXT NOT NULL REFERENCES {p}registry_model (name),
-	number      BIGINT NOT NULL,
+	model       TEXT NOT NULL REFERENCES {p}registry_model (id),
+	number      BIGINT NOT NULL CHECK (number > 0),
+	seq         BIGINT NOT NULL CHECK (seq > 0), -- of the event that made it
 	digest      TEXT NOT NULL,
 	key         TEXT NOT NULL, -- '': none
 	state       TEXT NOT NULL,
@@ -24,27 +26,34 @@ CREATE UNIQUE INDEX {p}registry_version_key ON {p}registry_version (model, key) 
 
 CREATE TABLE {p}registry_alias (
 	model    TEXT NOT NULL,
-	name     TEXT NOT NULL,
-	version  BIGINT NOT NULL,
+	name     TEXT NOT NULL CHECK (name <> ''),
+	version  BIGINT, -- NULL: deleted; the row keeps the seq of its deletion
+	seq      BIGINT NOT NULL CHECK (seq > 0), -- of the event that moved it
 	moved_at BIGINT NOT NULL,
 	PRIMARY KEY (model, name),
 	FOREIGN KEY (model, version) REFERENCES {p}registry_version (model, number)
 );
 
 CREATE TABLE {p}registry_event (
-	model   TEXT NOT NULL REFERENCES {p}registry_model (name),
-	seq     BIGINT NOT NULL,
+	model   TEXT NOT NULL REFERENCES {p}registry_model (id),
+	seq     BIGINT NOT NULL CHECK (seq > 0),
 	version BIGINT NOT NULL, -- 0: about the model
 	kind    TEXT NOT NULL,
 	alias   TEXT NOT NULL,
 	was     TEXT NOT NULL,
 	became  TEXT NOT NULL,
+	digest  TEXT NOT NULL,
+	content TEXT NOT NULL,
 	actor   TEXT NOT NULL,
 	reason  TEXT NOT NULL,
 	time    BIGINT NOT NULL,
+	format  BIGINT NOT NULL, -- of the hash
 	hash    TEXT NOT NULL,
 	PRIMARY KEY (model, seq)
 );
+
+-- Who was champion then is one look back from the newest move.
+CREATE INDEX {p}registry_event_alias ON {p}registry_event (model, alias, seq) WHERE alias <> '';
 
 -- Versions are immutable but for their state, and the audit trail is append-only,
 -- both numbered without gaps: the database itself refuses anything else. The
@@ -55,7 +64,7 @@ WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM {p}registry_version
 BEGIN SELECT RAISE(ABORT, 'a new model version takes the next number'); END;
 
 CREATE TRIGGER {p}registry_version_immutable
-BEFORE UPDATE OF model, number, digest, key, run_id, data_digest, parent, code, data_from, data_to, rows, created_at ON {p}registry_version
+BEFORE UPDATE OF model, number, seq, digest, key, run_id, data_digest, parent, code, data_from, data_to, rows, created_at ON {p}registry_version
 BEGIN SELECT RAISE(ABORT, 'a model version never changes'); END;
 
 CREATE TRIGGER {p}registry_version_kept

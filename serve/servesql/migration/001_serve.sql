@@ -70,7 +70,8 @@ CREATE TABLE {p}serve_route (
 	share   REAL NOT NULL,
 	shadow_version  INTEGER NOT NULL,
 	salt    TEXT NOT NULL,
-	rev     INTEGER NOT NULL
+	rev     INTEGER NOT NULL,
+	token   INTEGER NOT NULL           -- of the process that leads; it never falls
 );
 
 -- The log for people: features and outputs as JSON objects, the latest label beside them.

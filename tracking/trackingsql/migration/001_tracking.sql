@@ -15,7 +15,8 @@ CREATE TABLE {p}tracking_run (
 	status        TEXT    NOT NULL,
 	started_at    BIGINT  NOT NULL,
 	ended_at      BIGINT,
-	error         TEXT    NOT NULL
+	error         TEXT    NOT NULL,
+	rev           BIGINT  NOT NULL
 );
 CREATE INDEX {p}tracking_run_by_start ON {p}tracking_run (started_at, id);
 CREATE INDEX {p}tracking_run_by_experiment ON {p}tracking_run (experiment_id, started_at, id);

@@ -1,0 +1,108 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/mlloop/mlloop/internal/fault"
+)
+
+const (
+	leastPostgres  = 130000 // server_version_num
+	connectTimeout = 5 * time.Second
+	defaultConns   = 10
+	poolMaxConns   = "pool_max_conns" // named as pgxpool does
+)
+
+func openPostgres(ctx context.Context, rawURL string) (*sql.DB, error) {
+	config, conns, err := parsePostgres(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	pool := stdlib.OpenDB(*config)
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(conns)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	db := New(pool, PostgreSQL, nil)
+	return answers(ctx, pool, func() error { return db.checkServer(ctx) })
+}
+
+// parsePostgres reads the URL. Its errors hold no part of the password.
+func parsePostgres(rawURL string) (*pgx.ConnConfig, int, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil { // its text holds the whole URL
+		return nil, 0, fault.Errorf(fault.Invalid, "the URL cannot be read: want postgres://USER:PASSWORD@HOST:PORT/DATABASE, the password with its special characters as %%XX")
+	}
+	values, conns := u.Query(), defaultConns
+	if text := values.Get(poolMaxConns); text != "" {
+		if conns, err = strconv.Atoi(text); err != nil || conns < 1 {
+			return nil, 0, fault.Errorf(fault.Invalid, "option %s=%s: want a number of at least 1", poolMaxConns, text)
+		}
+		values.Del(poolMaxConns)
+		u.RawQuery = values.Encode()
+	}
+	config, err := pgx.ParseConfig(u.String())
+	if err != nil {
+		return nil, 0, fault.Errorf(fault.Invalid, "the URL: %s", withoutPassword(err.Error(), u))
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectTimeout
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "mlloop"
+	}
+	return config, conns, nil
+}
+
+// Redacted returns a database URL without its password, for logs and errors.
+func Redacted(rawURL string) string {
+	if !strings.HasPrefix(rawURL, "postgres") {
+		return rawURL
+	}
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "postgres://…"
+	}
+	values := u.Query()
+	if values.Has("password") {
+		values.Set("password", "xxxxx")
+		u.RawQuery = values.Encode()
+	}
+	return u.Redacted()
+}
+
+func withoutPassword(text string, u *url.URL) string {
+	secrets := []string{u.Query().Get("password")}
+	if password, ok := u.User.Password(); ok {
+		secrets = append(secrets, password, url.QueryEscape(password), url.PathEscape(password))
+	}
+	for _, s := range secrets {
+		if s != "" {
+			text = strings.ReplaceAll(text, s, "xxxxx")
+		}
+	}
+	return text
+}
+
+// checkServer makes sure that the server answers and is new enough.
+func (db *DB) checkServer(ctx context.Context) error {
+	var version int
+	if err := db.QueryRow(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
+		return err
+	}
+	return checkVersion(version)
+}
+
+func checkVersion(number int) error {
+	if number < leastPostgres {
+		return fault.Errorf(fault.Unsupported, "PostgreSQL %d.%d is too old: want %d or later", number/10000, number%10000, leastPostgres/10000)
+	}
+	return nil
+}
