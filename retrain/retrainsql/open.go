@@ -11,6 +11,7 @@ import (
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraindbos"
 	"github.com/mlloop/mlloop/serve/servesql"
+	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/tracking/artifact"
 	"github.com/mlloop/mlloop/tracking/trackingsql"
 )
@@ -45,7 +46,11 @@ func Open(ctx context.Context, url string, opts *Options) (*retrain.Stores, erro
 
 // on returns the stores on an open database, migrated.
 func on(ctx context.Context, db *sql.DB, dialect Dialect, opts *Options) (*retrain.Stores, error) {
-	runs := trackingsql.New(db, dialect, opts)
+	var tables sqlstore.Options
+	if opts != nil {
+		tables.Prefix = opts.Prefix
+	}
+	runs := trackingsql.New(sqlstore.New(db, sqlstore.Dialect(dialect), &tables))
 	models := registrysql.New(db, dialect, opts)
 	predictions := servesql.New(db, dialect, opts)
 	alerts := driftsql.New(db, dialect, opts)
