@@ -45,7 +45,7 @@ func Open(ctx context.Context, url string, opts *Options) (*retrain.Stores, erro
 // on returns the stores on an open database, migrated.
 func on(ctx context.Context, db *sqlstore.DB) (*retrain.Stores, error) {
 	before := &old.Options{Prefix: db.Prefix()}
-	runs := trackingsql.New(db.Pool(), sqldb.SQLite, before)
+	runs := trackingsql.New(db)
 	models := registrysql.New(db.Pool(), sqldb.SQLite, before)
 	predictions := servesql.New(db.Pool(), sqldb.SQLite, before)
 	alerts := driftsql.New(db)
