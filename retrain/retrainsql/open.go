@@ -47,7 +47,11 @@ func Open(ctx context.Context, url string, opts *Options) (*retrain.Stores, erro
 // on returns the stores on an open database, migrated.
 func on(ctx context.Context, db *sql.DB, dialect Dialect, opts *Options) (*retrain.Stores, error) {
 	runs := trackingsql.New(db, dialect, opts)
-	models := registrysql.New(db, dialect, opts)
+	names := &sqlstore.Options{}
+	if opts != nil {
+		names.Prefix = opts.Prefix
+	}
+	models := registrysql.New(sqlstore.New(db, sqlstore.Dialect(dialect), names))
 	predictions := servesql.New(db, dialect, opts)
 	alerts := driftsql.New(db, dialect, opts)
 	loops := New(db, dialect, opts)
