@@ -58,6 +58,9 @@ const selectAlias = `SELECT a.version, a.seq, a.moved_at, ` + versionColumns + `
 	FROM {p}registry_alias a JOIN {p}registry_version v ON v.model = a.model AND v.number = a.version
 	WHERE a.model = ` + modelID + ` AND a.name = ?`
 
+const selectAliases = `SELECT name, version, seq, moved_at FROM {p}registry_alias
+	WHERE model = ` + modelID + ` AND name > ? AND version IS NOT NULL ORDER BY name LIMIT ?`
+
 // Alias implements registry.Store.
 func (s *Store) Alias(ctx context.Context, model, alias string) (registry.Alias, registry.Version, error) {
 	a, v := registry.Alias{Model: model, Name: alias}, registry.Version{Model: model}
@@ -76,6 +79,5 @@ func (s *Store) Aliases(ctx context.Context, model, after string, limit int) ([]
 		err := row.Scan(&a.Name, &a.Version, &a.Seq, sqlstore.Millis(&a.MovedAt))
 		return a, err
 	}
-	return page(ctx, s, model, scan, `SELECT name, version, seq, moved_at FROM {p}registry_alias
-		WHERE model = `+modelID+` AND name > ? AND version IS NOT NULL ORDER BY name LIMIT ?`, model, after, limitOf(limit))
+	return page(ctx, s, model, scan, selectAliases, model, after, limitOf(limit))
 }

@@ -32,7 +32,14 @@ func (m *locked) append(ctx context.Context, e registry.Event) (registry.Event, 
 
 // Events implements registry.Store.
 func (s *Store) Events(ctx context.Context, q registry.EventQuery) ([]registry.Event, error) {
-	query, args := `SELECT `+eventColumns+` FROM {p}registry_event WHERE model = `+modelID+` AND seq > ?`, []any{q.Model, q.After}
+	query, args := selectEvents(q)
+	scan := func(row sqlstore.Scanner) (registry.Event, error) { return scanEvent(row, q.Model) }
+	return page(ctx, s, q.Model, scan, query, args...)
+}
+
+// selectEvents is a walk along one index: that of all events, or of an alias's.
+func selectEvents(q registry.EventQuery) (query string, args []any) {
+	query, args = `SELECT `+eventColumns+` FROM {p}registry_event WHERE model = `+modelID+` AND seq > ?`, []any{q.Model, q.After}
 	if q.Alias != "" { // the second condition is that of the index
 		query, args = query+` AND alias = ? AND alias <> ''`, append(args, q.Alias)
 	}
@@ -43,8 +50,7 @@ func (s *Store) Events(ctx context.Context, q registry.EventQuery) ([]registry.E
 	if q.Newest {
 		query += ` DESC`
 	}
-	scan := func(row sqlstore.Scanner) (registry.Event, error) { return scanEvent(row, q.Model) }
-	return page(ctx, s, q.Model, scan, query+` LIMIT ?`, append(args, limitOf(q.Limit))...)
+	return query + ` LIMIT ?`, append(args, limitOf(q.Limit))
 }
 
 func scanEvent(row sqlstore.Scanner, model string) (registry.Event, error) {

@@ -8,7 +8,10 @@ import (
 	"github.com/mlloop/mlloop/sqlstore"
 )
 
-const modelColumns = `id, name, created_at`
+const (
+	modelColumns = `id, name, created_at`
+	selectModels = `SELECT ` + modelColumns + ` FROM {p}registry_model WHERE name > ? ORDER BY name LIMIT ?`
+)
 
 func scanModel(row sqlstore.Scanner) (registry.Model, error) {
 	var m registry.Model
@@ -73,5 +76,5 @@ func (s *Store) Model(ctx context.Context, name string) (registry.Model, error) 
 
 // Models implements registry.Store.
 func (s *Store) Models(ctx context.Context, after string, limit int) ([]registry.Model, error) {
-	return sqlstore.Select(ctx, s.db, scanModel, `SELECT `+modelColumns+` FROM {p}registry_model WHERE name > ? ORDER BY name LIMIT ?`, after, limitOf(limit))
+	return sqlstore.Select(ctx, s.db, scanModel, selectModels, after, limitOf(limit))
 }

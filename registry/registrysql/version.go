@@ -13,6 +13,10 @@ const (
 	insertColumns  = `model, number, seq, digest, key, state, run_id, data_digest, parent, code, data_from, data_to, rows, created_at`
 	versionColumns = `v.model, v.number, v.seq, v.digest, v.key, v.state, v.run_id, v.data_digest, v.parent, v.code, v.data_from, v.data_to, v.rows, v.created_at`
 	selectVersion  = `SELECT ` + versionColumns + ` FROM {p}registry_version v WHERE `
+
+	selectNumber   = selectVersion + `model = ` + modelID + ` AND number = ?`
+	selectNewest   = selectVersion + `model = ` + modelID + ` ORDER BY number DESC LIMIT 1`
+	selectVersions = selectVersion + `model = ` + modelID + ` AND number < ? ORDER BY number DESC LIMIT ?`
 )
 
 // versionDest is where the columns of a version go.
@@ -89,13 +93,13 @@ func versionNotFound(model string, number int64) error {
 
 // Version implements registry.Store.
 func (s *Store) Version(ctx context.Context, model string, number int64) (registry.Version, error) {
-	query, args := `model = `+modelID+` AND number = ?`, []any{model, number}
+	query, args := selectNumber, []any{model, number}
 	missing := versionNotFound(model, number)
 	if number == 0 {
-		query, args = `model = `+modelID+` ORDER BY number DESC LIMIT 1`, []any{model}
+		query, args = selectNewest, []any{model}
 		missing = fault.Errorf(registry.ErrNotFound, "model %s has no version: not found", model)
 	}
-	v, err := scanVersion(model)(s.db.QueryRow(ctx, selectVersion+query, args...))
+	v, err := scanVersion(model)(s.db.QueryRow(ctx, query, args...))
 	if err != nil {
 		return registry.Version{}, s.missing(ctx, err, model, missing)
 	}
@@ -107,7 +111,7 @@ func (s *Store) Versions(ctx context.Context, model string, before int64, limit 
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	return page(ctx, s, model, scanVersion(model), selectVersion+`model = `+modelID+` AND number < ? ORDER BY number DESC LIMIT ?`, model, before, limitOf(limit))
+	return page(ctx, s, model, scanVersion(model), selectVersions, model, before, limitOf(limit))
 }
 
 // SetState implements registry.Store.
