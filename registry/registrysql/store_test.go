@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/internal/pgtest"
 	"github.com/mlloop/mlloop/internal/sqltest"
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/registry/registrysql"
@@ -97,9 +98,22 @@ func TestAServicesTransactionThatSeesAnOlderMoment(t *testing.T) {
 
 // Two handles on one database are what two processes have.
 func TestTwoHandlesOnOneDatabase(t *testing.T) {
-	url := "sqlite:" + filepath.Join(t.TempDir(), "r.db") + "?synchronous=normal"
-	handles := []*registry.Client{
-		registry.New(openAt(t, url), artifact.Memory(), nil), registry.New(openAt(t, url), artifact.Memory(), nil),
+	t.Run("sqlite", func(t *testing.T) {
+		twoHandles(t, "sqlite:"+filepath.Join(t.TempDir(), "r.db")+"?synchronous=normal", nil)
+	})
+	t.Run("postgresql", func(t *testing.T) {
+		url := pgtest.With(t, pgtest.URL(t), "pool_max_conns", "2")
+		twoHandles(t, url, &sqlstore.Options{Schema: pgtest.Schema(t)})
+	})
+}
+
+func twoHandles(t *testing.T, url string, opts *sqlstore.Options) {
+	var handles []*registry.Client
+	for range 2 {
+		s, err := registrysql.Open(t.Context(), url, opts)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		handles = append(handles, registry.New(s, artifact.Memory(), nil))
 	}
 	var wg sync.WaitGroup
 	var promoted atomic.Int64
@@ -116,6 +130,7 @@ func TestTwoHandlesOnOneDatabase(t *testing.T) {
 			} else {
 				assert.ErrorIs(t, err, registry.ErrConflict)
 			}
+			assert.NoError(t, models.VerifyAudit(t.Context(), "m", nil), "while others change the model")
 		})
 	}
 	wg.Wait()
