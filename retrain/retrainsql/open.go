@@ -46,7 +46,7 @@ func Open(ctx context.Context, url string, opts *Options) (*retrain.Stores, erro
 func on(ctx context.Context, db *sqlstore.DB) (*retrain.Stores, error) {
 	before := &old.Options{Prefix: db.Prefix()}
 	runs := trackingsql.New(db)
-	models := registrysql.New(db.Pool(), sqldb.SQLite, before)
+	models := registrysql.New(db)
 	predictions := servesql.New(db.Pool(), sqldb.SQLite, before)
 	alerts := driftsql.New(db)
 	loops := New(db)
