@@ -67,14 +67,18 @@ func (r *Run) writeOut(ctx context.Context) error {
 
 // search is for the wrong records of a part.
 type search struct {
-	suspects int // the first records of the part, one of which at least is wrong; 0: none is known to be
-	tries    int // how often the store refused the first record without saying why
-	refused  int // records that were dropped
+	suspects int  // the first records of the part, one of which at least is wrong; 0: none is known to be
+	tries    int  // how often the store refused the first record without saying why
+	refused  int  // records that were dropped
+	runTakes bool // the store takes records of the run, if they are right
 }
 
 // strangeTries is how often a record is tried that the store refuses without
 // saying why, though it takes others.
 const strangeTries = 3
+
+// maxSearched is how many wrong records of a batch are told apart.
+const maxSearched = 50
 
 // strangeTime is how long a store is tried that fails without saying why.
 const strangeTime = time.Minute
@@ -113,7 +117,7 @@ func (r *Run) writePart(ctx context.Context) error {
 func (r *Run) narrow(n int, rest records, first string, err error) {
 	kind := fault.Kind(err)
 	switch {
-	case n > 1 && r.search.refused < maxNoted:
+	case n > 1 && r.search.refused < maxSearched:
 		r.search.suspects = n
 	case n > 1: // too many to look for each
 		r.dropPart(rest, n, fmt.Errorf("%d records: %w", n, err))
@@ -130,7 +134,7 @@ func (r *Run) narrow(n int, rest records, first string, err error) {
 // dropPart drops the first n records of the part; rest are the others.
 func (r *Run) dropPart(rest records, n int, err error) {
 	r.part = rest
-	r.search = search{refused: r.search.refused + n}
+	r.search = search{refused: r.search.refused + n, runTakes: r.search.runTakes}
 	r.leave(n)
 	r.dropNoted(n, err)
 }
@@ -151,11 +155,12 @@ func (r *Run) judge(ctx context.Context, n int, err error) (verdict, error) {
 	if outOfReach(ctx, err) {
 		return tryLater, err
 	}
-	if n == 1 && fault.Kind(err) != nil {
+	if fault.Kind(err) != nil && (n == 1 || r.search.runTakes) {
 		return wrongRecord, err
 	}
 	switch empty := r.client.store.Log(ctx, r.info.ID, Batch{}); {
 	case empty == nil:
+		r.search.runTakes = true
 		return wrongRecord, err
 	case outOfReach(ctx, empty):
 		return tryLater, empty
