@@ -68,8 +68,17 @@ func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) er
 
 // appendPredictions stores records of a model, whose row is locked.
 func appendPredictions(ctx context.Context, tx *sqlstore.Tx, m *modelRow, records []*record) error {
-	key := func(i int) rowKey { return rowKey{records[i].ID, records[i].Index} }
-	rows, err := readStored(ctx, tx, m, group(tx.Dialect(), len(records), key))
+	greatest, err := greatestID(ctx, tx, `{p}serve_prediction`)
+	if err != nil {
+		return err
+	}
+	var asked []rowKey
+	for _, r := range records {
+		if r.ID <= greatest {
+			asked = append(asked, rowKey{r.ID, r.Index})
+		}
+	}
+	rows, err := readStored(ctx, tx, m, group(tx.Dialect(), asked))
 	if err != nil {
 		return err
 	}
@@ -78,7 +87,7 @@ func appendPredictions(ctx context.Context, tx *sqlstore.Tx, m *modelRow, record
 	latest, before := make(map[rowKey]int, len(records)), make([]int, len(records)+1)
 	inserts := map[alike]*insertion{}
 	for i, r := range records {
-		k := key(i)
+		k := rowKey{r.ID, r.Index}
 		beside := rows[k]
 		for j := latest[k]; j > 0; j = before[j] {
 			beside = append(slices.Clip(beside), records[j-1].stored)
