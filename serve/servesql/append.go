@@ -82,9 +82,10 @@ func appendPredictions(ctx context.Context, tx *sqlstore.Tx, m *modelRow, record
 	if err != nil {
 		return err
 	}
-	// The latest record of each row that is stored in this call; before links it
-	// to the one before it.
-	latest, before := make(map[rowKey]int, len(records)), make([]int, len(records)+1)
+	// Where a row may come twice: its latest record that is stored in this call;
+	// before links it to the one before it.
+	latest, before := map[rowKey]int{}, make([]int, len(records)+1)
+	once := ascending(len(records), func(i int) rowKey { return rowKey{records[i].ID, records[i].Index} })
 	inserts := map[alike]*insertion{}
 	for i, r := range records {
 		k := rowKey{r.ID, r.Index}
@@ -95,7 +96,9 @@ func appendPredictions(ctx context.Context, tx *sqlstore.Tx, m *modelRow, record
 		if r.attempt = place(beside, &r.stored); r.attempt == 0 {
 			continue
 		}
-		before[i+1], latest[k] = latest[k], i+1
+		if !once {
+			before[i+1], latest[k] = latest[k], i+1
+		}
 		m.lastSeq++
 		m.prediction(&r.stored, r.bytes)
 		a := r.alike

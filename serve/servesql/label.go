@@ -112,6 +112,7 @@ func appendLabels(ctx context.Context, tx *sqlstore.Tx, m *modelRow, ls []serve.
 	if err != nil {
 		return err
 	}
+	once := ascending(len(rows), func(i int) rowKey { return rows[i] })
 	inserts := map[labelAlike]*labelInsertion{}
 	for _, at := range asked {
 		l := &ls[at]
@@ -125,7 +126,9 @@ func appendLabels(ctx context.Context, tx *sqlstore.Tx, m *modelRow, ls []serve.
 			continue
 		}
 		m.lastLabel++
-		known.labels[k] = knownLabel{m.lastLabel, l.Value}
+		if !once {
+			known.labels[k] = knownLabel{m.lastLabel, l.Value}
+		}
 		stored[at] = knownLabel{m.lastLabel, before.value}
 		a := labelAlike{k.output, attempt, l.Value.Kind(), correction}
 		if inserts[a] == nil {
@@ -204,7 +207,7 @@ const (
 
 // readKnown reads what the store knows about rows.
 func readKnown(ctx context.Context, tx *sqlstore.Tx, m *modelRow, rows []rowKey) (knownRows, error) {
-	known := knownRows{m.name, map[rowKey]int{}, make(map[outputKey]knownLabel, len(rows))}
+	known := knownRows{m.name, map[rowKey]int{}, map[outputKey]knownLabel{}}
 	greatest, err := greatestID(ctx, tx, `{p}serve_label`)
 	if err != nil {
 		return known, err

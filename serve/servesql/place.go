@@ -72,6 +72,18 @@ func group(d sqlstore.Dialect, rows []rowKey) []requests {
 	return out
 }
 
+// ascending reports whether each of n rows comes behind the one before it, so
+// that none is there twice.
+func ascending(n int, at func(i int) rowKey) bool {
+	for i := 1; i < n; i++ {
+		a, b := at(i-1), at(i)
+		if a.id > b.id || (a.id == b.id && a.index >= b.index) {
+			return false
+		}
+	}
+	return true
+}
+
 // greatestID returns the last id of a table in byte order. Nothing is stored of
 // an id behind it, so that it need not be looked for: ids that the server makes
 // rise.
