@@ -234,7 +234,7 @@ type lying struct {
 	blob []byte
 }
 
-func (l lying) Get(context.Context, string) (io.ReadCloser, error) {
+func (l lying) GetRange(context.Context, string, int64, int64) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(l.blob)), nil
 }
 
