@@ -45,8 +45,8 @@ func Open(ctx context.Context, url string, opts *Options) (*retrain.Stores, erro
 // on returns the stores on an open database, migrated.
 func on(ctx context.Context, db *sqlstore.DB) (*retrain.Stores, error) {
 	before := &old.Options{Prefix: db.Prefix()}
-	runs := trackingsql.New(db.Pool(), sqldb.SQLite, before)
-	models := registrysql.New(db.Pool(), sqldb.SQLite, before)
+	runs := trackingsql.New(db)
+	models := registrysql.New(db)
 	predictions := servesql.New(db.Pool(), sqldb.SQLite, before)
 	alerts := driftsql.New(db)
 	loops := New(db)
