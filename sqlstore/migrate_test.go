@@ -116,19 +116,22 @@ func TestMigrateConcurrently(t *testing.T) {
 }
 
 func TestMigrateMakesTheSchemaOnce(t *testing.T) {
-	schema, errs := pgtest.Schema(t), make([]error, 12)
-	var wg sync.WaitGroup
-	for i := range errs {
-		wg.Go(func() {
-			db, err := sqlstore.Open(context.Background(), pgtest.URL(t), &sqlstore.Options{Schema: schema})
-			if err == nil {
-				err = errors.Join(db.Migrate(context.Background(), steps(one, two)), db.Close())
-			}
-			errs[i] = err
-		})
+	// As through PgBouncer, too: each statement is then read anew.
+	for _, url := range []string{pgtest.URL(t), pgtest.With(t, pgtest.URL(t), "default_query_exec_mode", "exec")} {
+		schema, errs := pgtest.Schema(t), make([]error, 12)
+		var wg sync.WaitGroup
+		for i := range errs {
+			wg.Go(func() {
+				db, err := sqlstore.Open(context.Background(), url, &sqlstore.Options{Schema: schema})
+				if err == nil {
+					err = errors.Join(db.Migrate(context.Background(), steps(one, two)), db.Close())
+				}
+				errs[i] = err
+			})
+		}
+		wg.Wait()
+		require.NoError(t, errors.Join(errs...))
 	}
-	wg.Wait()
-	require.NoError(t, errors.Join(errs...))
 }
 
 func TestMigrations(t *testing.T) {

@@ -77,7 +77,7 @@ func (e *Engine) config(ctx context.Context) (config dbos.Config, release func()
 	}
 	switch dialect := e.db.Dialect(); dialect {
 	case sqlstore.SQLite:
-		config.SQLiteSystemDB = e.db.Pool()
+		config.SQLiteSystemDB = lend(e.db.Pool())
 		return config, func() {}, nil
 	case sqlstore.PostgreSQL:
 		pool, err := e.pool(ctx)
@@ -183,14 +183,13 @@ func (e *Engine) launch(ctx context.Context) error {
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		var stop context.CancelFunc
-		ctx, stop = context.WithTimeoutCause(ctx, launchTimeout,
-			fault.Errorf(fault.Unavailable, "the database did not answer within %s, or had no connection left", launchTimeout))
+		ctx, stop = context.WithTimeout(ctx, launchTimeout)
 		defer stop()
 	}
 	keep := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
 	root, err := e.open(base)
 	if ended := !keep(); ended || base.Err() != nil {
-		err = context.Cause(base)
+		err = cutShort(context.Cause(base), err)
 	}
 	if err != nil {
 		if root != nil {
@@ -200,6 +199,15 @@ func (e *Engine) launch(ctx context.Context) error {
 		return err
 	}
 	return e.launched(root)
+}
+
+// cutShort says why a launch was ended, and what it was at.
+func cutShort(cause, err error) error {
+	if !errors.Is(cause, context.DeadlineExceeded) {
+		return cause
+	}
+	return fault.Errorf(fault.Unavailable,
+		"the database did not answer in time, or has no connection left: the engine needs %d of its own: %w", minConnections, errors.Join(cause, err))
 }
 
 // beginLaunch reports whether there is nothing to do; else cancel is what Close calls.

@@ -21,7 +21,7 @@ type Options struct {
 	// Lease is how long a process that runs workflows may be silent before another
 	// one takes them up, which it does within a fifth of it more. It matters where a
 	// process hangs, or where the death of one cannot be seen; a closed or killed one
-	// of the same machine is succeeded at once. 0: 10 s.
+	// of the same machine is succeeded at once. 0: 8 s.
 	Lease time.Duration
 	// Schema is PostgreSQL's schema of DBOS's tables, for the engine alone. "": with
 	// default names mlloop_dbos; a schema of the database and its prefix come before
@@ -80,7 +80,7 @@ func New(db *sqlstore.DB, o *Options) *Engine {
 		e.options = *o
 	}
 	if e.options.Lease <= 0 {
-		e.options.Lease = 10 * time.Second
+		e.options.Lease = 8 * time.Second
 	}
 	if e.options.Logger == nil {
 		e.options.Logger = slog.New(slog.DiscardHandler)

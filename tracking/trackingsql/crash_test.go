@@ -19,19 +19,19 @@ import (
 
 func TestMain(m *testing.M) { crashtest.Main(m, logUntilKilled) }
 
-func openFolder(ctx context.Context, folder string) (*tracking.Client, error) {
+func openFolder(ctx context.Context, folder string) (*tracking.Client, *trackingsql.Store, error) {
 	store, err := trackingsql.Open(ctx, "sqlite:"+filepath.Join(folder, "runs.db"), nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return tracking.New(store, &tracking.Options{Artifacts: artifact.Dir(filepath.Join(folder, "artifacts"))}), nil
+	return tracking.New(store, &tracking.Options{Artifacts: artifact.Dir(filepath.Join(folder, "artifacts"))}), store, nil
 }
 
 const crashPoints = 1500 // per run: more than one batch
 
 // logUntilKilled makes run after run, and prints what is acknowledged.
 func logUntilKilled(ctx context.Context, folder string) error {
-	c, err := openFolder(ctx, folder)
+	c, _, err := openFolder(ctx, folder) // closed by the kill
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	for _, lines := range []int{1, 2, 3, 8, 10} {
 		printed = append(printed, acknowledged(t, folder, lines)...)
 	}
-	c, err := openFolder(t.Context(), folder)
+	c, store, err := openFolder(t.Context(), folder)
 	require.NoError(t, err)
 	for _, line := range printed {
 		require.NoError(t, checkAcknowledged(t.Context(), c, line[0], line[1]), "%v", line)
@@ -92,6 +92,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	require.LessOrEqual(t, running, 5, "at most one a kill is left open")
 	require.Positive(t, all)
 	require.NoError(t, c.Close(t.Context()))
+	require.NoError(t, store.Close())
 }
 
 func checkAcknowledged(ctx context.Context, c *tracking.Client, what, id string) error {
