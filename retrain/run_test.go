@@ -138,8 +138,8 @@ func TestClosedUnderStep(t *testing.T) {
 
 	stores, err = retrainsql.Open(t.Context(), url, nil)
 	require.NoError(t, err)
-	w := newWorldOn(t, s, stores, nil)
 	t.Cleanup(func() { require.NoError(t, stores.Close(context.Background())) })
+	w := newWorldOn(t, s, stores, nil)
 	retraintest.StepAndSettle(t, w.loop, at(21*rowsADay))
 	first := retraintest.RequirePromoted(t, w.loop, 1)
 	require.Zero(t, first.Number)

@@ -45,7 +45,7 @@ var (
 // no I/O; a wrong option is told by the first call.
 func New(pool *sql.DB, dialect Dialect, opts *Options) *DB {
 	n, err := newNames(dialect, opts)
-	return &DB{pool: pool, names: n, problem: err, gate: make(chan struct{}, 1), stmts: newStatements(pool)}
+	return &DB{pool: pool, names: n, problem: err, gate: make(chan struct{}, 1), stmts: newStatements(pool, dialect)}
 }
 
 // WithTx returns a DB that does everything inside tx, a transaction of the

@@ -9,8 +9,8 @@ import (
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
 
 	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/internal/sqldb"
 	"github.com/mlloop/mlloop/retrain"
+	"github.com/mlloop/mlloop/sqlstore"
 )
 
 // within calls fn with a DBOS context that ends with ctx too, and returns when
@@ -38,7 +38,7 @@ func within[T any](ctx context.Context, root dbos.Context, fn func(c dbos.Contex
 		if r.err != nil && ctx.Err() != nil {
 			return zero, ctx.Err()
 		}
-		return r.value, sqldb.Fault(r.err)
+		return r.value, sqlstore.Fault(r.err)
 	case <-ctx.Done():
 		return zero, ctx.Err()
 	}

@@ -12,20 +12,25 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/internal/crashtest"
-	"github.com/mlloop/mlloop/internal/sqldb"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraindbos"
 )
 
 func TestMain(m *testing.M) { crashtest.Main(m, child) }
 
+// hostVariable makes a child's machine another one.
+const hostVariable = "MLLOOP_TEST_HOST"
+
 // child runs the workflow "journal" as a/1, and hangs in its last step.
 func child(ctx context.Context, dir string) error {
-	db, dialect, err := sqldb.Open(ctx, "sqlite:"+filepath.Join(dir, "engine.db"))
+	db, o, err := openAs(ctx, dir, nil)
 	if err != nil {
 		return err
 	}
-	e := retraindbos.New(db, dialect, nil)
+	e := retraindbos.New(db, o)
+	if host := os.Getenv(hostVariable); host != "" {
+		e.SetHost(host)
+	}
 	err = errors.Join(
 		e.Register("journal", journal(dir, "step0", "step1", "hang")),
 		e.Launch(ctx),
@@ -80,8 +85,9 @@ func readJournal(t *testing.T, dir string) string {
 // nothing of the workflow, and then one with another version of it, other steps
 // and another order of registration: it ends the workflow at once, and no step
 // that was recorded ran twice.
-func TestSurvivesKill(t *testing.T) {
-	dir := t.TempDir()
+func TestSurvivesKill(t *testing.T) { each(t, testSurvivesKill) }
+
+func testSurvivesKill(t *testing.T, dir string) {
 	for range 3 {
 		crashtest.Kill(t, dir, func(line string) bool { return line == "hang" })
 	}
@@ -106,8 +112,9 @@ func TestSurvivesKill(t *testing.T) {
 }
 
 // DBOS reads its executor and version from the environment. Neither matters.
-func TestEnvironment(t *testing.T) {
-	dir := t.TempDir()
+func TestEnvironment(t *testing.T) { each(t, testEnvironment) }
+
+func testEnvironment(t *testing.T, dir string) {
 	t.Setenv("DBOS__VMID", "one")
 	t.Setenv("DBOS__APPVERSION", "1")
 	crashtest.Kill(t, dir, func(line string) bool { return line == "hang" })

@@ -2,35 +2,38 @@ package retraindbos
 
 import (
 	"context"
-	"database/sql"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
-	_ "github.com/dbos-inc/dbos-transact-golang/dbos/driver/sqlite" // teaches DBOS SQLite's error codes
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/id"
-	"github.com/mlloop/mlloop/internal/sqldb"
 	"github.com/mlloop/mlloop/retrain"
+	"github.com/mlloop/mlloop/sqlstore"
 )
-
-// Dialect names the SQL of the database.
-type Dialect = sqldb.Dialect
-
-// SQLite is the dialect of New.
-const SQLite = sqldb.SQLite
 
 // Options tune an Engine. A nil *Options means all defaults.
 type Options struct {
 	// Lease is how long a process that runs workflows may be silent before another
-	// one takes them up. It matters where a process hangs, or where the death of one
-	// cannot be seen; a closed or killed one of the same machine is succeeded at
-	// once. 0: 15 s.
+	// one takes them up, which it does within a fifth of it more. It matters where a
+	// process hangs, or where the death of one cannot be seen; a closed or killed one
+	// of the same machine is succeeded at once. 0: 8 s.
 	Lease time.Duration
+	// Schema is PostgreSQL's schema of DBOS's tables, for the engine alone. "": with
+	// default names mlloop_dbos; a schema of the database and its prefix come before
+	// it (with the schema ml, ml_mlloop_dbos).
+	Schema string
+	// Connections bounds the engine's own pool on PostgreSQL. One of them listens
+	// all the time. At least 2. 0: 4.
+	Connections int
+	// Configure may change the configuration of that pool, which is like that of the
+	// database's own connections: where those get a password or a route from a hook,
+	// set it here too. nil: as it is.
+	Configure func(*pgxpool.Config)
 	// Logger receives DBOS's warnings, panics with their stack, and what the
 	// background work could not do. nil: silent.
 	Logger *slog.Logger
@@ -38,11 +41,12 @@ type Options struct {
 
 // Engine runs workflows on DBOS Transact. It is safe for concurrent use.
 type Engine struct {
-	db      *sql.DB
-	dialect Dialect
+	db      *sqlstore.DB
 	options Options
 	life    string // tells this engine from all others, whatever DBOS calls it
+	host    string // tells this machine from others; "": unknown
 
+	launching sync.Mutex // held by Launch, which may take long
 	mu        sync.Mutex
 	workflows map[string]retrain.Workflow
 	running   map[string]*run  // by workflow id
@@ -51,21 +55,23 @@ type Engine struct {
 	pending   map[string]sight // unfinished workflows that run elsewhere or wait for another try
 	dbos      dbos.Context     // nil before Launch
 	closed    bool
-	stop      context.CancelFunc // of the background work
-	work      sync.WaitGroup     // runs and the background work
-	ended     chan struct{}      // closed by Close
-	signalled chan struct{}      // closed, and replaced, with each signal that is sent here
-	pokes     chan struct{}      // tend is to look at once
-	wantsAll  atomic.Bool        // and at all workflows
+	abort     context.CancelCauseFunc // ends a Launch under way
+	stop      context.CancelFunc      // of the background work
+	work      sync.WaitGroup          // runs and the background work
+	ended     chan struct{}           // closed by Close
+	signalled chan struct{}           // closed, and replaced, with each signal that is sent here
+	pokes     chan struct{}           // tend is to look at once
+	wantsAll  atomic.Bool             // and at all workflows
 }
 
 var _ retrain.Engine = (*Engine)(nil)
 
 // New returns an engine that keeps its tables (DBOS's own) in db. It does no
-// I/O; Launch creates the tables.
-func New(db *sql.DB, dialect Dialect, o *Options) *Engine {
+// I/O; Launch creates the tables. On PostgreSQL it works on a few connections of
+// its own, see Options.
+func New(db *sqlstore.DB, o *Options) *Engine {
 	e := &Engine{
-		db: db, dialect: dialect, life: id.New(), ended: make(chan struct{}),
+		db: db, life: id.New(), host: machine(), ended: make(chan struct{}),
 		workflows: make(map[string]retrain.Workflow), running: make(map[string]*run),
 		tries: make(map[string]*run), marks: make(map[string]bool), pending: make(map[string]sight),
 		signalled: make(chan struct{}), pokes: make(chan struct{}, 1),
@@ -74,7 +80,7 @@ func New(db *sql.DB, dialect Dialect, o *Options) *Engine {
 		e.options = *o
 	}
 	if e.options.Lease <= 0 {
-		e.options.Lease = 15 * time.Second
+		e.options.Lease = 8 * time.Second
 	}
 	if e.options.Logger == nil {
 		e.options.Logger = slog.New(slog.DiscardHandler)
@@ -110,59 +116,6 @@ func (e *Engine) Unregister(name string) error {
 	return nil
 }
 
-// appVersion is the same in all releases: which code may go on with a workflow
-// is decided by the names of its steps, not by DBOS.
-const appVersion = "mlloop"
-
-// Launch implements retrain.Engine. It creates DBOS's tables where they are
-// missing. Errors: Closed, Unsupported for another dialect, Unavailable.
-func (e *Engine) Launch(ctx context.Context) error {
-	if err := e.launch(ctx); err != nil {
-		return fmt.Errorf("retraindbos: launch: %w", sqldb.Fault(err))
-	}
-	return nil
-}
-
-func (e *Engine) launch(ctx context.Context) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	switch {
-	case e.closed:
-		return fault.Errorf(fault.Closed, "the engine is closed")
-	case e.dbos != nil:
-		return nil
-	case e.dialect != SQLite:
-		return fault.Errorf(fault.Unsupported, "dialect %q: want %q", e.dialect, SQLite)
-	}
-	// The workflows outlive the caller's context: only Close ends them.
-	root, err := dbos.NewContext(context.WithoutCancel(ctx), dbos.Config{
-		AppName:        "mlloop",
-		SQLiteSystemDB: e.db,
-		// DBOS itself resumes what its executor left under this name: nothing, for
-		// the name is new. Taking up is this package's own work, see resume.
-		ExecutorID:         e.life,
-		ApplicationVersion: appVersion,
-		Logger:             e.options.Logger,
-	})
-	if err != nil {
-		return err
-	}
-	// These serve all names: DBOS knows a workflow by its function, takes none after
-	// Launch, and closures of one expression are one function to it.
-	dbos.RegisterWorkflow(root, e.first, dbos.WithWorkflowName(firstName))
-	dbos.RegisterWorkflow(root, e.again, dbos.WithWorkflowName(againName))
-	dbos.RegisterWorkflow(root, e.deliver, dbos.WithWorkflowName(signalName))
-	if err := dbos.Launch(root); err != nil {
-		return err
-	}
-	e.dbos = root
-	background, stop := dbos.WithCancel(root)
-	e.stop = stop
-	e.work.Go(func() { e.tend(background) })
-	e.work.Go(func() { e.keepAlive(background) })
-	return nil
-}
-
 // started returns the launched DBOS context.
 func (e *Engine) started() (dbos.Context, error) {
 	e.mu.Lock()
@@ -192,6 +145,9 @@ func (e *Engine) Close(ctx context.Context) error {
 	e.closed = true
 	close(e.ended)
 	root := e.dbos
+	if e.abort != nil {
+		e.abort(errClosed)
+	}
 	for _, r := range e.running {
 		r.cancel(errClosed)
 	}

@@ -2,26 +2,60 @@ package retraindbos_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mlloop/mlloop/internal/sqldb"
+	"github.com/mlloop/mlloop/internal/pgtest"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraindbos"
 	"github.com/mlloop/mlloop/retrain/retraintest"
+	"github.com/mlloop/mlloop/sqlstore"
 )
+
+// The database of the engines of one folder: a file in it, or a schema of
+// PostgreSQL, which the file "schema" there names.
+const schemaFile = "schema"
+
+// each runs the test on SQLite and, where there is one, on PostgreSQL.
+func each(t *testing.T, test func(t *testing.T, dir string)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, t.TempDir()) })
+	t.Run("postgresql", func(t *testing.T) { test(t, postgres(t)) })
+}
+
+// postgres returns a folder whose engines are on a fresh schema.
+func postgres(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, schemaFile), []byte(pgtest.Schema(t)), 0o600))
+	return dir
+}
+
+// openAs opens the folder's database, and says how to run an engine on it.
+func openAs(ctx context.Context, dir string, o *retraindbos.Options) (*sqlstore.DB, *retraindbos.Options, error) {
+	options := retraindbos.Options{}
+	if o != nil {
+		options = *o
+	}
+	url := "sqlite:" + filepath.Join(dir, "engine.db") + "?synchronous=normal"
+	if schema, err := os.ReadFile(filepath.Join(dir, schemaFile)); err == nil {
+		url, options.Schema = os.Getenv(pgtest.Variable), string(schema)
+	}
+	db, err := sqlstore.Open(ctx, url, nil)
+	return db, &options, err
+}
 
 // openEngine returns an engine on the database of the folder, which is closed
 // with the test.
 func openEngine(t *testing.T, dir string, o *retraindbos.Options) *retraindbos.Engine {
 	t.Helper()
-	db, dialect, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(dir, "engine.db")+"?synchronous=normal")
+	db, o, err := openAs(t.Context(), dir, o)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
-	e := retraindbos.New(db, dialect, o)
+	e := retraindbos.New(db, o)
 	t.Cleanup(func() { _ = e.Close(soon(context.WithoutCancel(t.Context()), t)) })
 	return e
 }
@@ -33,14 +67,23 @@ func soon(ctx context.Context, t *testing.T) context.Context {
 }
 
 func TestEngine(t *testing.T) {
-	retraintest.RunEngine(t, func(t *testing.T) func() retrain.Engine {
-		dir := t.TempDir()
-		return func() retrain.Engine { return openEngine(t, dir, nil) }
+	t.Run("sqlite", func(t *testing.T) {
+		retraintest.RunEngine(t, func(t *testing.T) func() retrain.Engine {
+			dir := t.TempDir()
+			return func() retrain.Engine { return openEngine(t, dir, nil) }
+		})
+	})
+	t.Run("postgresql", func(t *testing.T) {
+		pgtest.URL(t)
+		retraintest.RunEngine(t, func(t *testing.T) func() retrain.Engine {
+			dir := postgres(t)
+			return func() retrain.Engine { return openEngine(t, dir, nil) }
+		})
 	})
 }
 
 func TestLaunchRejectsDialect(t *testing.T) {
-	err := retraindbos.New(nil, "oracle", nil).Launch(t.Context())
+	err := retraindbos.New(sqlstore.New(nil, "oracle", nil), nil).Launch(t.Context())
 	require.ErrorIs(t, err, retrain.ErrUnsupported)
 	require.ErrorContains(t, err, `dialect "oracle"`)
 }
@@ -54,10 +97,13 @@ func TestLockedDatabase(t *testing.T) {
 	require.NoError(t, e.Launch(t.Context()))
 	require.NoError(t, e.Start(t.Context(), "w", "a/1", nil))
 	<-began
-	other, _, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(dir, "engine.db"))
+	other, err := sqlstore.Open(t.Context(), "sqlite:"+filepath.Join(dir, "engine.db"), nil)
 	require.NoError(t, err)
 	defer other.Close()
-	lock, err := other.BeginTx(t.Context(), nil) // takes the write lock at once
+	lock, err := other.Pool().Conn(t.Context())
+	require.NoError(t, err)
+	defer lock.Close()
+	_, err = lock.ExecContext(t.Context(), "BEGIN IMMEDIATE")
 	require.NoError(t, err)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -68,7 +114,8 @@ func TestLockedDatabase(t *testing.T) {
 	_, err = e.Wait(ctx, "a/1")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Less(t, time.Since(begin), 5*time.Second)
-	require.NoError(t, lock.Rollback())
+	_, err = lock.ExecContext(t.Context(), "ROLLBACK")
+	require.NoError(t, err)
 }
 
 // blocking is a workflow of one step that says that it began, and gives text

@@ -2,24 +2,22 @@ package retraindbos_test
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
 
-	_ "modernc.org/sqlite" // the database's driver
-
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraindbos"
+	"github.com/mlloop/mlloop/sqlstore"
 )
 
 func Example() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "engine")
 	must(err)
-	db, err := sql.Open("sqlite", filepath.Join(dir, "engine.db"))
+	db, err := sqlstore.Open(ctx, "sqlite:"+filepath.Join(dir, "engine.db"), nil) // or "postgres://…"
 	must(err)
-	engine := retraindbos.New(db, retraindbos.SQLite, nil)
+	engine := retraindbos.New(db, nil)
 	must(engine.Register("greet", func(ctx context.Context, steps retrain.Steps, input []byte) ([]byte, error) {
 		return steps.Do(ctx, "hello", func(context.Context) ([]byte, error) { return append([]byte("hello "), input...), nil }, nil)
 	}))
@@ -28,6 +26,7 @@ func Example() {
 	result, err := engine.Wait(ctx, "greet/7")
 	fmt.Println(string(result.Output), result.Err, err)
 	must(engine.Close(ctx))
+	must(db.Close())
 	// Output: hello you <nil> <nil>
 }
 

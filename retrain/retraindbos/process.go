@@ -3,6 +3,7 @@ package retraindbos
 import (
 	"errors"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -15,4 +16,19 @@ func processGone(pid int) bool {
 	}
 	defer func() { _ = p.Release() }()
 	return errors.Is(p.Signal(syscall.Signal(0)), os.ErrProcessDone)
+}
+
+// machine names the machine and, where it is known, its boot and the space that
+// its process ids are of: two containers may share a name, and a process of
+// another space would be taken for dead. "": unknown; no process is taken for a
+// neighbour then.
+func machine() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	// Other systems than Linux have neither.
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	space, _ := os.Readlink("/proc/self/ns/pid")
+	return name + " " + strings.TrimSpace(string(boot)) + " " + space
 }

@@ -207,7 +207,7 @@ func (e *Engine) born() []dbos.WorkflowOption {
 	return []dbos.WorkflowOption{
 		dbos.WithWorkflowIDReusePolicy(dbos.WorkflowIDReusePolicyReject),
 		dbos.WithWorkflowAttributes(e.self(0).attributes()),
-		dbos.WithApplicationVersion(appVersion + "/" + e.life),
+		dbos.WithApplicationVersion(e.appName() + "/" + e.life),
 	}
 }
 

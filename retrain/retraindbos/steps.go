@@ -10,8 +10,8 @@ import (
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
 
 	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/internal/sqldb"
 	"github.com/mlloop/mlloop/retrain"
+	"github.com/mlloop/mlloop/sqlstore"
 )
 
 // steps runs the steps of one try.
@@ -105,7 +105,7 @@ func (s *steps) cause(err error) error {
 	if cause := context.Cause(s.run.ctx); cause != nil {
 		return cause
 	}
-	return sqldb.Fault(err)
+	return sqlstore.Fault(err)
 }
 
 // Sleep implements retrain.Steps. The clock is the process's own: after a change

@@ -148,13 +148,7 @@ func holderOf(t try) holder {
 }
 
 // self is the holder of what this engine runs.
-func (e *Engine) self(beat int) holder {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "" // then no process is taken for a neighbour
-	}
-	return holder{e.life, host, os.Getpid(), beat}
-}
+func (e *Engine) self(beat int) holder { return holder{e.life, e.host, os.Getpid(), beat} }
 
 // gone reports whether the process is certainly dead. It knows that of another
 // process on the same machine; false says nothing.

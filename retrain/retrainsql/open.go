@@ -2,11 +2,11 @@ package retrainsql
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/mlloop/mlloop/drift/driftsql"
 	"github.com/mlloop/mlloop/internal/sqldb"
+	old "github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/registry/registrysql"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraindbos"
@@ -16,25 +16,23 @@ import (
 	"github.com/mlloop/mlloop/tracking/trackingsql"
 )
 
-// Open opens the database at url, brings all tables up to date and returns
+// Options say where the tables are.
+type Options = sqlstore.Options
+
+// Open opens the database at the URL, brings all tables up to date and returns
 // every store of the loop on it, and an engine. Artifacts lie beside the
-// database file, in a folder of its name with .artifacts behind it.
-//
-// The form is sqlite:PATH; a commit survives power loss. With
-// sqlite:PATH?synchronous=normal it survives the death of the process, and is
-// cheaper. Errors: Unsupported for another scheme or a database of a newer
-// release, Unavailable when the file cannot be opened, Corrupt when it is
-// damaged. Close the stores when done.
+// database file, in a folder of its name with .artifacts behind it. The URL is
+// sqlite:PATH, see sqlstore.Open. Close the stores when done.
 func Open(ctx context.Context, url string, opts *Options) (*retrain.Stores, error) {
-	path, err := sqldb.Path(url)
+	path, err := sqlstore.Path(url)
 	if err != nil {
 		return nil, fmt.Errorf("retrainsql: %w", err)
 	}
-	db, dialect, err := sqldb.Open(ctx, url)
+	db, err := sqlstore.Open(ctx, url, opts)
 	if err != nil {
 		return nil, fmt.Errorf("retrainsql: %w", err)
 	}
-	stores, err := on(ctx, db, dialect, opts)
+	stores, err := on(ctx, db)
 	if err != nil {
 		_ = db.Close() // the first error is the one to report
 		return nil, fmt.Errorf("retrainsql: open %s: %w", url, err)
@@ -45,16 +43,13 @@ func Open(ctx context.Context, url string, opts *Options) (*retrain.Stores, erro
 }
 
 // on returns the stores on an open database, migrated.
-func on(ctx context.Context, db *sql.DB, dialect Dialect, opts *Options) (*retrain.Stores, error) {
-	var tables sqlstore.Options
-	if opts != nil {
-		tables.Prefix = opts.Prefix
-	}
-	runs := trackingsql.New(sqlstore.New(db, sqlstore.Dialect(dialect), &tables))
-	models := registrysql.New(db, dialect, opts)
-	predictions := servesql.New(db, dialect, opts)
-	alerts := driftsql.New(db, dialect, opts)
-	loops := New(db, dialect, opts)
+func on(ctx context.Context, db *sqlstore.DB) (*retrain.Stores, error) {
+	before := &old.Options{Prefix: db.Prefix()}
+	runs := trackingsql.New(db)
+	models := registrysql.New(db)
+	predictions := servesql.New(db.Pool(), sqldb.SQLite, before)
+	alerts := driftsql.New(db)
+	loops := New(db)
 	for _, s := range []interface{ Migrate(context.Context) error }{runs, models, predictions, alerts, loops} {
 		if err := s.Migrate(ctx); err != nil {
 			return nil, err
@@ -62,6 +57,6 @@ func on(ctx context.Context, db *sql.DB, dialect Dialect, opts *Options) (*retra
 	}
 	return &retrain.Stores{
 		Tracking: runs, Registry: models, Serve: predictions, Drift: alerts, Retrain: loops,
-		Engine: retraindbos.New(db, dialect, nil),
+		Engine: retraindbos.New(db, nil),
 	}, nil
 }
