@@ -91,7 +91,7 @@ func testKills(t *testing.T, where task) {
 		k.stop(i)
 	}
 	sum := k.check()
-	t.Logf("%d kills in %s: %s; longest takeover %s", k.killed, time.Since(began).Round(time.Second), sum, k.slow.Round(time.Millisecond))
+	t.Logf("campaign: %d kills in %s: %s; longest takeover %s", k.killed, time.Since(began).Round(time.Second), sum, k.slow.Round(time.Millisecond))
 }
 
 func prepareRun(t *testing.T, stores *retrain.Stores) {

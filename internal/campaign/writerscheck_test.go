@@ -73,7 +73,7 @@ func testWriters(t *testing.T, what task) {
 	checkPoints(t, stores, what.Rounds)
 	checkLogs(t, stores, all, seen)
 	checkRaces(t, stores, said)
-	t.Logf("%d writers in %d processes: %d points, %d predictions, %d labels, %d events; won: %d alias moves, %d states, %d routes, %d checkpoints; %s",
+	t.Logf("campaign: %d writers in %d processes: %d points, %d predictions, %d labels, %d events; won: %d alias moves, %d states, %d routes, %d checkpoints; %s",
 		processes*writersPerProcess, processes, 2*len(said["point"]), len(said["prediction"]), len(said["label"]), len(said["event"]),
 		len(said["alias"]), len(said["state"]), len(said["route"]), len(said["checkpoint"]), wrote.Round(time.Millisecond))
 }
