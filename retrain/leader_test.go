@@ -237,7 +237,7 @@ func TestLateWritesFail(t *testing.T) {
 		f := newFleet(t, 2, nil)
 		defer f.close()
 		f.untilChampion(1)
-		time.Sleep(time.Minute)
+		time.Sleep(3 * time.Minute)
 		leader := f.leader()
 		f.requireFenced(leader)
 		leader.fuse.freeze()
