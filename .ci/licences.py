@@ -13,7 +13,7 @@ LINKED = {
     "serving": ["./serve/servehttp"],
     "training": ["./train"],
     "loop": ["./retrain"],
-    "database": ["./internal/sqldb"],
+    "database": ["./sqlstore"],
     "workflows": ["./retrain/retraindbos"],
     "examples": ["./examples/..."],
     "tests": ["-test", "./..."],

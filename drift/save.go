@@ -1,7 +1,10 @@
 package drift
 
 import (
+	"fmt"
 	"math"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/mlloop/mlloop/internal/fault"
 )
@@ -19,6 +22,7 @@ func CheckSave(c Checkpoint, changed []Alert) error {
 	if c.Token < 0 {
 		problems.Addf("the checkpoint has Token %d: want no negative number", c.Token)
 	}
+	checkText(&problems, "the model", c.Model)
 	seen := map[string]bool{}
 	for i, a := range changed {
 		if a.ID == "" {
@@ -29,6 +33,9 @@ func CheckSave(c Checkpoint, changed []Alert) error {
 			problems.Addf("alert %s comes twice", a.ID)
 		}
 		seen[a.ID] = true
+		for _, text := range []string{a.ID, a.Source, string(a.Severity), a.Reason} {
+			checkText(&problems, fmt.Sprintf("alert %d", i), text)
+		}
 		if a.Model != c.Model {
 			problems.Addf("alert %s is of model %q, the checkpoint of %q", a.ID, a.Model, c.Model)
 		}
@@ -48,6 +55,13 @@ func CheckSave(c Checkpoint, changed []Alert) error {
 		}
 	}
 	return problems.Err()
+}
+
+// checkText reports what no database keeps.
+func checkText(p *fault.Problems, what, text string) {
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		p.Addf("%s: %.100q is no UTF-8, or holds the character U+0000", what, text)
+	}
 }
 
 // CheckAfter reports a Conflict error when c cannot be stored over the stored

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -21,12 +20,17 @@ type Options struct {
 	Actor  string           // who acts when a change names nobody; "": "unknown"; checked with each change
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: silent
+	// Cache keeps the bundles' files on this machine, so that Load and Get fetch and
+	// verify each once. Several Clients may share one. nil: they read the artifact
+	// store each time.
+	Cache *artifact.Cache
 }
 
 // Client is the front of a registry. It is safe for concurrent use.
 type Client struct {
 	store     Store
 	artifacts artifact.Store
+	cache     *artifact.Cache // nil: none
 	actor     string
 	now       func() time.Time
 	log       *slog.Logger
@@ -39,7 +43,7 @@ func New(store Store, artifacts artifact.Store, opts *Options) *Client {
 	if opts == nil {
 		opts = &Options{}
 	}
-	c := &Client{store: store, artifacts: artifacts, actor: cmp.Or(opts.Actor, "unknown"), now: opts.Now, log: opts.Logger}
+	c := &Client{store: store, artifacts: artifacts, cache: opts.Cache, actor: cmp.Or(opts.Actor, "unknown"), now: opts.Now, log: opts.Logger}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -130,25 +134,6 @@ func (c *Client) Put(ctx context.Context, b *bundle.Bundle) (digest string, err 
 		return "", fmt.Errorf("registry: put bundle: %w", err)
 	}
 	return b.Digest(), nil
-}
-
-// putFiles stores each file under its digest; the manifest's is the bundle's.
-// The manifest comes last: who finds it finds all of it.
-func (c *Client) putFiles(ctx context.Context, b *bundle.Bundle) error {
-	for _, f := range append(b.Files(), bundle.File{Path: bundle.ManifestFile, Digest: b.Digest()}) {
-		data, err := b.ReadFile(f.Path)
-		if err != nil {
-			return err
-		}
-		digest, _, err := c.artifacts.Put(ctx, bytes.NewReader(data), nil)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.Path, err)
-		}
-		if digest != f.Digest {
-			return fault.Errorf(ErrCorrupt, "%s: the artifact store took it for %s, it is %s", f.Path, digest, f.Digest)
-		}
-	}
-	return nil
 }
 
 // timestamp is now as stores keep it: UTC milliseconds.

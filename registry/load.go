@@ -2,6 +2,8 @@ package registry
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -10,10 +12,12 @@ import (
 	"github.com/mlloop/mlloop/registry/bundle"
 )
 
-// Load returns the bundle that ref names and its version, after verifying
-// every byte. Errors: Invalid; NotFound for the model, alias or version;
-// Corrupt, naming the file, when one is missing or damaged; Unsupported when a
-// newer release made the bundle.
+// Load returns the bundle that ref names and its version. With a Cache in the
+// options its files are on this machine then, every byte verified. Without, small
+// files are in memory, verified, and large ones are verified as they are read from
+// the artifact store, see bundle.Read. Errors: Invalid; NotFound for the model,
+// alias or version; Corrupt, naming the file, when one is missing or damaged;
+// Unsupported when a newer release made the bundle.
 func (c *Client) Load(ctx context.Context, ref string) (*bundle.Bundle, Version, error) {
 	v, err := c.resolve(ctx, ref)
 	if err != nil {
@@ -30,9 +34,9 @@ func (c *Client) Load(ctx context.Context, ref string) (*bundle.Bundle, Version,
 	return b, v, nil
 }
 
-// Get returns the bundle of the digest, as Put or Register stored it, after
-// verifying every byte. Errors: Invalid for a malformed digest; NotFound;
-// Corrupt, naming the file; Unsupported.
+// Get returns the bundle of the digest, as Put or Register stored it and as Load
+// returns it. Errors: Invalid for a malformed digest; NotFound; Corrupt, naming
+// the file; Unsupported.
 func (c *Client) Get(ctx context.Context, digest string) (*bundle.Bundle, error) {
 	b, err := c.read(ctx, digest)
 	if err != nil {
@@ -46,18 +50,11 @@ func (c *Client) read(ctx context.Context, digest string) (*bundle.Bundle, error
 	if err != nil {
 		return nil, err
 	}
-	b, err := bundle.Read(manifest, func(f bundle.File) (io.ReadCloser, error) { return c.artifacts.Get(ctx, f.Digest) })
-	if err != nil {
-		return nil, err
-	}
-	if b.Digest() != digest {
-		return nil, fault.Errorf(ErrCorrupt, "%s has digest %s, wanted is %s", bundle.ManifestFile, b.Digest(), digest)
-	}
-	return b, nil
+	return bundle.Read(ctx, manifest, bundle.Source{Open: c.openFile, Verified: c.cache != nil})
 }
 
 func (c *Client) readManifest(ctx context.Context, digest string) ([]byte, error) {
-	r, err := c.artifacts.Get(ctx, digest)
+	r, err := c.openFile(ctx, bundle.File{Digest: digest})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", bundle.ManifestFile, err)
 	}
@@ -65,6 +62,10 @@ func (c *Client) readManifest(ctx context.Context, digest string) ([]byte, error
 	manifest, err := io.ReadAll(io.LimitReader(r, bundle.MaxManifestSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", bundle.ManifestFile, err)
+	}
+	sum := sha256.Sum256(manifest)
+	if got := hex.EncodeToString(sum[:]); got != digest {
+		return nil, fault.Errorf(ErrCorrupt, "%s has digest %s, wanted is %s: restore it", bundle.ManifestFile, got, digest)
 	}
 	return manifest, nil
 }

@@ -20,6 +20,7 @@ func (l *Loop) align(ctx context.Context, now time.Time) (int64, error) {
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return l.memory.Followed, err
 	}
+	l.alias = alias.Seq
 	if alias.Version == 0 {
 		return 0, nil // whoever answers goes on
 	}

@@ -31,13 +31,37 @@ type fuse struct {
 	before bool
 	dead   bool
 	kill   context.CancelFunc
-	down   int // the stores that take no writes, as bits
-	writes int // so far
+	down   int           // the stores that take no writes, as bits
+	writes int           // so far
+	ice    chan struct{} // until it is closed the process is stalled, as by SIGSTOP, at its next write; nil: it is not
+}
+
+// freeze stalls the process at its next write.
+func (f *fuse) freeze() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ice == nil {
+		f.ice = make(chan struct{})
+	}
+}
+
+func (f *fuse) thaw() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ice != nil {
+		close(f.ice)
+		f.ice = nil
+	}
 }
 
 // write does one write, unless the life has ended.
 func (f *fuse) write(ctx context.Context, store int, do func() error) error {
 	f.mu.Lock()
+	if ice := f.ice; ice != nil {
+		f.mu.Unlock()
+		<-ice
+		f.mu.Lock()
+	}
 	f.writes++
 	if !f.dead && (f.down&store != 0 || f.down&downNowAndThen != 0 && f.writes%7 == 0) {
 		f.mu.Unlock()
@@ -99,6 +123,14 @@ func (s fusedRetrain) AcquireLease(ctx context.Context, model, holder string, tt
 		return err
 	})
 	return l, err
+}
+
+func (s fusedRetrain) ReleaseLease(ctx context.Context, model, holder string) error {
+	return s.f.write(ctx, downRetrain, func() error { return s.Store.ReleaseLease(ctx, model, holder) })
+}
+
+func (s fusedRetrain) PutCursor(ctx context.Context, c retrain.Cursor) error {
+	return s.f.write(ctx, downRetrain, func() error { return s.Store.PutCursor(ctx, c) })
 }
 
 func (s fusedRetrain) PutConfig(ctx context.Context, digest string, data []byte) error {

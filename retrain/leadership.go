@@ -45,7 +45,7 @@ func newLeadership(store Store, model string, ttl time.Duration) *leadership {
 	}
 	k := &leadership{
 		store: store, model: model, ttl: ttl, asking: make(chan struct{}, 1),
-		holder: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), id.New()[:8]),
+		holder: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), id.New()), // of one process, loops in containers included
 	}
 	k.asking <- struct{}{}
 	return k

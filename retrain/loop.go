@@ -42,6 +42,7 @@ type Loop struct {
 	restored    bool          // the stored route has been taken up
 	token       int64         // of the lease, when it was last looked at: what writes carry
 	claimed     int64         // the token under which this process took everything over; 0: it has not led yet
+	alias       int64         // registry.Alias.Seq of the champion's, as align found it
 	state       State
 	memory      memory
 	terms       terms     // of the retraining under way, or of the present configuration
@@ -72,10 +73,7 @@ func New(c Config) (*Loop, error) {
 	if err := c.Stores.Engine.Register(l.fitWorkflow(), l.fit); err != nil {
 		return nil, fmt.Errorf("retrain: new loop of %q: %w", c.Model, err)
 	}
-	l.server = serve.New(l.registry(time.Time{}), &serve.Options{
-		Log: c.Stores.Serve, Flavors: c.Flavors, Now: c.Now, Logger: c.Logger,
-		Shadow: serve.ShadowOptions{Rate: c.Rollout.ShadowRate},
-	})
+	l.server = newServer(l.registry(time.Time{}), c.Stores.Serve, c.Flavors, c.Now, c.Logger, c.Rollout.ShadowRate)
 	l.handler = servehttp.New(l.server, nil)
 	var err error
 	if l.courier, err = newCourier(l); err != nil {

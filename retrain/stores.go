@@ -24,6 +24,11 @@ type Stores struct {
 	Retrain   Store
 	Engine    Engine
 
+	// OwnsArtifacts says that nothing but these stores puts anything into Artifacts,
+	// so that Collect may remove what none of them names.
+	OwnsArtifacts bool
+	// Archive backs the stores up; nil: nothing does.
+	Archive Archive
 	// Release, when not nil, is called last by Close: it frees what the stores share.
 	Release func() error
 }
@@ -42,13 +47,20 @@ func (s *Stores) validate(p *fault.Problems) {
 		p.Addf("Stores is nil: use retrainsql.Open or retraintest.NewStores")
 		return
 	}
-	for _, part := range []struct {
-		name    string
-		missing bool
-	}{
+	needParts(p, []storePart{
 		{"Tracking", s.Tracking == nil}, {"Artifacts", s.Artifacts == nil}, {"Registry", s.Registry == nil},
 		{"Serve", s.Serve == nil}, {"Drift", s.Drift == nil}, {"Retrain", s.Retrain == nil}, {"Engine", s.Engine == nil},
-	} {
+	})
+}
+
+// storePart is one of the Stores that is needed.
+type storePart struct {
+	name    string
+	missing bool
+}
+
+func needParts(p *fault.Problems, parts []storePart) {
+	for _, part := range parts {
 		if part.missing {
 			p.Addf("Stores.%s is nil", part.name)
 		}

@@ -18,6 +18,7 @@ type transition struct {
 	Next   Retraining `json:"next"` // in its new stage
 	Events []Event    `json:"events,omitempty"`
 	Now    time.Time  `json:"now"`
+	Alias  int64      `json:"alias,omitempty"` // registry.Alias.Seq of the champion's, when it was decided
 }
 
 // id names a transition: a retraining enters a stage at a weight once.
@@ -39,7 +40,7 @@ func (l *Loop) move(ctx context.Context, now time.Time, r Retraining, d decision
 	if r.Stage.Final() {
 		r.EndedAt = now
 	}
-	t := transition{Next: r, Now: now}
+	t := transition{Next: r, Now: now, Alias: l.alias}
 	kinds := map[Stage]string{Fitting: EventGate, Shadowing: EventShadow, Canarying: EventCanary}
 	for i, v := range d.Verdicts {
 		t.Events = append(t.Events, verdictEvent(kinds[before], fmt.Sprintf("%s/verdict/%d", from, i), v))
@@ -170,7 +171,7 @@ func (l *Loop) routeStage(ctx context.Context, t transition) error {
 func (l *Loop) registerStage(ctx context.Context, t transition) error {
 	r := t.Next
 	models := l.registry(t.Now)
-	change := registry.Change{Reason: fmt.Sprintf("retraining %s: %s", r.ID, r.Reason)}
+	change := registry.Change{Reason: fmt.Sprintf("retraining %s: %s", r.ID, r.Reason), Token: t.Alias}
 	switch r.Stage {
 	case Promoted:
 		if err := l.setState(ctx, models, r.Version, registry.Approved, change); err != nil {

@@ -121,7 +121,7 @@ func (l *Loop) promote(ctx context.Context, now time.Time, version int64, reason
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	change := registry.Change{Reason: "by hand: " + reason}
+	change := registry.Change{Reason: "by hand: " + reason, Token: alias.Seq}
 	if v.State != registry.Approved {
 		if err := models.SetState(ctx, l.config.Model, version, v.State, registry.Approved, change); err != nil {
 			return err

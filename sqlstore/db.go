@@ -45,7 +45,7 @@ var (
 // no I/O; a wrong option is told by the first call.
 func New(pool *sql.DB, dialect Dialect, opts *Options) *DB {
 	n, err := newNames(dialect, opts)
-	return &DB{pool: pool, names: n, problem: err, gate: make(chan struct{}, 1), stmts: newStatements(pool)}
+	return &DB{pool: pool, names: n, problem: err, gate: make(chan struct{}, 1), stmts: newStatements(pool, dialect)}
 }
 
 // WithTx returns a DB that does everything inside tx, a transaction of the
@@ -58,6 +58,10 @@ func (db *DB) WithTx(tx *sql.Tx) *DB {
 	inside.tx, inside.owned, inside.stmts = tx, false, nil
 	return &inside
 }
+
+// InTx reports whether the DB is one that WithTx made: what it writes may yet be
+// rolled back, and it need not see what others commit.
+func (db *DB) InTx() bool { return db.tx != nil }
 
 // Dialect implements Querier.
 func (db *DB) Dialect() Dialect { return db.names.dialect }

@@ -64,19 +64,30 @@ func (db *DB) createSchema(ctx context.Context) error {
 	if schema == "" {
 		return nil
 	}
-	var n int
-	if err := db.QueryRow(ctx, `SELECT COUNT(*) FROM pg_namespace WHERE nspname = ?`, schema).Scan(&n); err != nil || n > 0 {
+	exists, err := hasSchema(ctx, db, schema)
+	if err != nil || exists {
 		return err
 	}
 	return db.Tx(ctx, func(tx *Tx) error {
 		if err := tx.lockMigrations(ctx); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS "`+schema+`"`); err != nil {
+		// IF NOT EXISTS may still know of no schema that another process made while
+		// this one waited: it looks into the session's cache, not into the table.
+		if exists, err := hasSchema(ctx, tx, schema); err != nil || exists {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `CREATE SCHEMA "`+schema+`"`); err != nil {
 			return fmt.Errorf("schema %s does not exist and cannot be made: %w", schema, err)
 		}
 		return nil
 	})
+}
+
+func hasSchema(ctx context.Context, q Querier, schema string) (bool, error) {
+	var n int
+	err := q.QueryRow(ctx, `SELECT COUNT(*) FROM pg_namespace WHERE nspname = ?`, schema).Scan(&n)
+	return n > 0, err
 }
 
 // lockMigrations lets one process migrate at a time. PostgreSQL's lock ends with

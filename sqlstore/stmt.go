@@ -10,8 +10,9 @@ import (
 // data would add up otherwise.
 const mostStatements = 256
 
-// statements keeps statements of SQLite prepared from their second use on. pgx
-// does so for PostgreSQL, as its connections are set up.
+// statements keeps statements of SQLite prepared from their second use on. For
+// PostgreSQL pgx does so, as the URL asks for (default_query_exec_mode): what is
+// prepared by name would be missed behind a PgBouncer in transaction mode.
 type statements struct {
 	pool *sql.DB
 
@@ -19,11 +20,11 @@ type statements struct {
 	ready  map[string]*sql.Stmt
 	seen   map[string]bool
 	wanted []string
-	closed bool
+	closed bool // nothing is prepared any more
 }
 
-func newStatements(pool *sql.DB) *statements {
-	return &statements{pool: pool, ready: map[string]*sql.Stmt{}, seen: map[string]bool{}}
+func newStatements(pool *sql.DB, dialect Dialect) *statements {
+	return &statements{pool: pool, ready: map[string]*sql.Stmt{}, seen: map[string]bool{}, closed: dialect != SQLite}
 }
 
 // known returns the prepared statement, nil when there is none, and remembers

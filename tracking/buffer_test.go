@@ -24,14 +24,20 @@ type flaky struct {
 	tracking.Store
 
 	mu      sync.Mutex
-	err     error
+	err     func() error
 	batches []tracking.Batch
 	block   chan struct{} // Log waits for it, unless nil
 }
 
-func newFlaky() *flaky { return &flaky{Store: trackingmem.New()} }
+func newFlaky() *flaky {
+	f := &flaky{Store: trackingmem.New()}
+	f.fail(nil)
+	return f
+}
 
-func (f *flaky) fail(err error) {
+func (f *flaky) fail(err error) { f.failWith(func() error { return err }) }
+
+func (f *flaky) failWith(err func() error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.err = err
@@ -45,7 +51,7 @@ func (f *flaky) logged() []tracking.Batch {
 
 func (f *flaky) Log(ctx context.Context, id string, b tracking.Batch) error {
 	f.mu.Lock()
-	err, block := f.err, f.block
+	err, block := f.err(), f.block
 	f.mu.Unlock()
 	if err != nil {
 		return err
@@ -65,7 +71,7 @@ func (f *flaky) Log(ctx context.Context, id string, b tracking.Batch) error {
 
 func (f *flaky) UpdateRun(ctx context.Context, p tracking.RunPatch) (tracking.RunInfo, error) {
 	f.mu.Lock()
-	err := f.err
+	err := f.err()
 	f.mu.Unlock()
 	if err != nil {
 		return tracking.RunInfo{}, err

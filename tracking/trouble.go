@@ -37,6 +37,7 @@ type trouble struct {
 
 	mu       sync.Mutex
 	noted    []error
+	more     int64 // errors that are too many to keep
 	overflow int64 // records that found the queue full
 }
 
@@ -45,7 +46,11 @@ func (t *trouble) note(err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	known := func(e error) bool { return e.Error() == err.Error() }
-	if len(t.noted) >= maxNoted || slices.ContainsFunc(t.noted, known) {
+	if slices.ContainsFunc(t.noted, known) {
+		return false
+	}
+	if len(t.noted) >= maxNoted {
+		t.more++
 		return false
 	}
 	t.noted = append(t.noted, err)
@@ -65,10 +70,15 @@ func (t *trouble) full() bool {
 func (t *trouble) err() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.overflow == 0 {
-		return joined(t.noted)
+	var errs []error
+	if t.overflow > 0 {
+		errs = append(errs, &DroppedError{Records: t.overflow})
 	}
-	return joined(append([]error{&DroppedError{Records: t.overflow}}, t.noted...))
+	errs = append(errs, t.noted...)
+	if t.more > 0 {
+		errs = append(errs, fault.Errorf(ErrInvalid, "%d more were wrong", t.more))
+	}
+	return joined(errs)
 }
 
 // keepTrouble keeps t for Close.

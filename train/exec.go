@@ -152,7 +152,10 @@ func (c Command) fit(ctx context.Context, job Job) (*bundle.Bundle, error) {
 	if errors.Is(err, fault.NotFound) {
 		return nil, fault.Errorf(fault.Invalid, "the command left no bundle in the folder $%s: %v", EnvBundle, err)
 	}
-	return b, err
+	if err != nil {
+		return nil, err
+	}
+	return b.InMemory(ctx) // the folder goes away
 }
 
 func (c Command) run(ctx context.Context, env []string) error {

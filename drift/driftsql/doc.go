@@ -1,5 +1,5 @@
-// Package driftsql keeps a monitor's checkpoints and alerts in a SQL
-// database: SQLite, in a file of its own or in the service's.
+// Package driftsql keeps a monitor's checkpoints and alerts in a SQL database,
+// SQLite or PostgreSQL, of its own or the service's.
 //
 //	store, err := driftsql.Open(ctx, "sqlite:drift.db", nil)
 //	defer store.Close()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mlloop/mlloop/drift"
 	"github.com/mlloop/mlloop/drift/driftsql"
+	"github.com/mlloop/mlloop/sqlstore"
 )
 
 // Checkpoints and alerts in a file, which outlive the process.
@@ -40,8 +41,8 @@ func Example() {
 }
 
 // The statements that a database administrator reviews and runs by hand.
-func ExampleMigrations() {
-	steps, err := driftsql.Migrations(&driftsql.Options{Prefix: "ml_"})
+func ExampleSchema() {
+	steps, err := driftsql.Schema().Migrations(sqlstore.PostgreSQL, &sqlstore.Options{Schema: "ml"})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -23,25 +23,38 @@ type testCase struct {
 // Run checks that a store keeps the promises of the drift.Store interface.
 // newStore returns a new empty store each time, and sees to its end.
 func Run(t *testing.T, newStore func(t *testing.T) drift.Store) {
-	cases := []testCase{
-		{"a checkpoint comes back as it was saved", "a restarted monitor goes on from somewhere else", checkRoundTrip},
-		{"a checkpoint replaces the one before", "a restarted monitor goes back in time", checkReplace},
-		{"an unknown model has no checkpoint and no alerts", "a first start looks like a failure", checkUnknown},
-		{"an alert fires and resolves under one id", "an episode is counted twice", checkEpisode},
-		{"alerts come in the order of their last change", "a reader that follows them misses one", checkOrder},
-		{"alerts are followed by Seq", "a step reads all alerts that ever were, or misses one", checkFollow},
-		{"a model sees its own alerts only", "one model's drift retrains another", checkModels},
-		{"a bad save stores nothing", "a checkpoint passes an alert that is lost", checkAllOrNothing},
-		{"the caller's memory is its own", "a stored alert changes behind the store's back", checkMemory},
-		{"times are UTC milliseconds", "alerts cannot be compared by time", checkTimes},
-		{"a context that is done stops the call", "a shutdown hangs", checkContext},
-		{"concurrent saves are all kept", "an alert is lost when two loops run at once", checkConcurrent},
-		{"of two saves over one checkpoint one wins", "two processes undo each other's reading of the log", checkRev},
-		{"a writer that was replaced is refused", "a process that was cut off overwrites its successor's work", checkToken},
-		{"racing saves have one winner each", "two processes believe that they saved the same checkpoint", checkRace},
-		{"alerts are found by id and in pages", "a reader loads every alert that ever was", checkPages},
-		{"random operations agree with the memory store", "backends differ where no case looks", checkRandom},
-	}
+	RunAlone(t, newStore)
+	runCases(t, racing, newStore)
+}
+
+// RunAlone is Run without the promises to several goroutines, for a store inside
+// a transaction.
+func RunAlone(t *testing.T, newStore func(t *testing.T) drift.Store) { runCases(t, alone, newStore) }
+
+var alone = []testCase{
+	{"a checkpoint comes back as it was saved", "a restarted monitor goes on from somewhere else", checkRoundTrip},
+	{"a checkpoint replaces the one before", "a restarted monitor goes back in time", checkReplace},
+	{"an unknown model has no checkpoint and no alerts", "a first start looks like a failure", checkUnknown},
+	{"an alert fires and resolves under one id", "an episode is counted twice", checkEpisode},
+	{"alerts come in the order of their last change", "a reader that follows them misses one", checkOrder},
+	{"alerts are followed by Seq", "a step reads all alerts that ever were, or misses one", checkFollow},
+	{"a model sees its own alerts only", "one model's drift retrains another", checkModels},
+	{"a bad save stores nothing", "a checkpoint passes an alert that is lost", checkAllOrNothing},
+	{"the caller's memory is its own", "a stored alert changes behind the store's back", checkMemory},
+	{"times are UTC milliseconds", "alerts cannot be compared by time", checkTimes},
+	{"a context that is done stops the call", "a shutdown hangs", checkContext},
+	{"of two saves over one checkpoint one wins", "two processes undo each other's reading of the log", checkRev},
+	{"a writer that was replaced is refused", "a process that was cut off overwrites its successor's work", checkToken},
+	{"alerts are found by id and in pages", "a reader loads every alert that ever was", checkPages},
+	{"random operations agree with the memory store", "backends differ where no case looks", checkRandom},
+}
+
+var racing = []testCase{
+	{"concurrent saves are all kept", "an alert is lost when two loops run at once", checkConcurrent},
+	{"racing saves have one winner each", "two processes believe that they saved the same checkpoint", checkRace},
+}
+
+func runCases(t *testing.T, cases []testCase, newStore func(t *testing.T) drift.Store) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Cleanup(func() {
@@ -226,6 +239,8 @@ func checkAllOrNothing(t *testing.T, s drift.Store) {
 		"resolved too early":   {good, early},
 		"a figure is infinite": {good, infinite},
 		"it is endlessly bad":  {good, endless},
+		"U+0000 in its id":     {good, alert("m", "a\x00", 1)},
+		"an id of no UTF-8":    {good, alert("m", "a\xff", 1)},
 	} {
 		require.ErrorIs(t, save(t, s, checkpoint("m", 1), bad...), drift.ErrInvalid, name)
 		require.Empty(t, alerts(t, s, "m", false), name)

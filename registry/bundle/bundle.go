@@ -3,7 +3,6 @@ package bundle
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -25,7 +24,7 @@ const FormatVersion = 1
 
 // The limits of a bundle. What is beyond them is neither written nor read.
 const (
-	MaxSize         = 1 << 30 // bytes of all files together: a bundle is held in memory
+	MaxSize         = 1 << 30 // bytes of all files together
 	MaxFiles        = 1000
 	MaxManifestSize = 1 << 20 // bytes
 )
@@ -74,13 +73,16 @@ type Manifest struct {
 	Files     []File            `json:"files"` // by path, the manifest itself left out
 }
 
-// Bundle is one model with all that serving it needs, verified and in memory.
-// It never changes and is safe for concurrent use.
+// Bundle is one model with all that serving it needs. It is an fs.FS of its
+// files. Small ones are held in memory; larger ones stay where they lie and are
+// verified as they are read, so that a bundle takes little memory. It never
+// changes and is safe for concurrent use.
 type Bundle struct {
 	manifest Manifest
 	encoded  []byte // manifest.json
 	digest   string
-	parts    map[string][]byte
+	parts    map[string][]byte // the files in memory
+	source   Source            // of the others
 }
 
 // Digest returns the bundle's identity: the SHA-256 of manifest.json in 64
@@ -95,19 +97,6 @@ func (b *Bundle) Signature() Signature { return b.manifest.Signature.clone() }
 
 // Files returns the manifest's list: every file but manifest.json, by path.
 func (b *Bundle) Files() []File { return slices.Clone(b.manifest.Files) }
-
-// ReadFile returns a copy of the named file's bytes; manifest.json is one of
-// the names. Errors: NotFound, telling what there is.
-func (b *Bundle) ReadFile(name string) ([]byte, error) {
-	if name == ManifestFile {
-		return slices.Clone(b.encoded), nil
-	}
-	data, ok := b.parts[name]
-	if !ok {
-		return nil, fault.Errorf(fault.NotFound, "bundle: read %s: not found: the bundle has %s", name, strings.Join(b.names(), ", "))
-	}
-	return slices.Clone(data), nil
-}
 
 func (b *Bundle) names() []string {
 	names := make([]string, 0, len(b.manifest.Files))

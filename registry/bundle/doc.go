@@ -5,8 +5,8 @@
 //	b, err := bundle.New(bundle.Spec{Flavor: "mlloop.classifier", CreatedAt: now, Signature: signature},
 //		map[string][]byte{bundle.WeightsPart: weights})
 //	err = b.WriteDir(ctx, "model")
-//	b, err = bundle.OpenDir("model") // reads and verifies every byte
-//	weights, err = b.ReadFile(bundle.WeightsPart)
+//	b, err = bundle.OpenDir("model")
+//	weights, err = b.ReadFile(bundle.WeightsPart) // verified
 //
 // manifest.json lists every other file with its size and SHA-256. It is
 // canonical JSON (RFC 8785), so that equal content gives equal bytes, and the

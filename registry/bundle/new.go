@@ -19,8 +19,9 @@ type Spec struct {
 	Metadata  map[string]string
 }
 
-// New packs the parts, by path, into a bundle and adds the manifest and the
-// MLmodel file. It copies what it is given. Errors: Invalid, listing everything
+// New packs the parts, by path, into a bundle in memory and adds the manifest
+// and the MLmodel file. The bundle keeps the slices, which may be large, rather
+// than copies: do not change them any more. Errors: Invalid, listing everything
 // that is wrong.
 func New(spec Spec, parts map[string][]byte) (*Bundle, error) {
 	b := &Bundle{
@@ -49,9 +50,7 @@ func New(spec Spec, parts map[string][]byte) (*Bundle, error) {
 	if err != nil {
 		return nil, fault.Errorf(fault.Invalid, "bundle: new: %w", err)
 	}
-	for name, data := range parts {
-		b.parts[name] = slices.Clone(data)
-	}
+	maps.Copy(b.parts, parts)
 	b.parts[MLmodelFile] = mlmodel
 	b.manifest.Files = listFiles(b.parts)
 	if err := b.seal(); err != nil {

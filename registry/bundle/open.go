@@ -1,50 +1,69 @@
 package bundle
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/mlloop/mlloop/internal/fault"
 )
 
-// OpenDir reads the bundle in a folder and verifies every byte of it. Links
-// that lead out of the folder are not followed. Errors are those of OpenFS.
+// OpenDir opens the bundle in a folder, which must stay as it is for as long as
+// the bundle is in use: see InMemory. Links that lead out of the folder are not
+// followed. Errors are those of OpenFS.
 func OpenDir(dir string) (*Bundle, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, fmt.Errorf("bundle: open %s: %w", dir, storageFault(err))
-	}
-	defer func() { _ = root.Close() }() // opened for reading
-	b, err := open(root.FS())
+	b, err := openDir(dir)
 	if err != nil {
 		return nil, fmt.Errorf("bundle: open %s: %w", dir, err)
 	}
 	return b, nil
 }
 
-// OpenFS reads the bundle at the root of fsys and verifies it: the manifest,
-// and each file's path, size and SHA-256. Files that the manifest does not list
-// are no part of the bundle and are not read. Errors: NotFound when there is no
-// manifest; Corrupt, naming the file, when something is missing, damaged or not
+func openDir(dir string) (*Bundle, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, storageFault(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, storageFault(err)
+	}
+	defer func() { _ = root.Close() }() // opened for reading
+	return open(root.FS(), func(_ context.Context, f File) (io.ReadCloser, error) {
+		root, err := os.OpenRoot(dir)
+		if err != nil {
+			return nil, storageFault(err)
+		}
+		defer func() { _ = root.Close() }() // opened for its name alone
+		return openSized(root.FS(), f)
+	})
+}
+
+// OpenFS opens the bundle at the root of fsys, which must stay as it is for as
+// long as the bundle is in use. It checks the manifest, and each file's path and
+// size. A file's SHA-256 is verified at once when it is small, as Read says, and
+// whenever it is read; Verify checks all of them. Files that the manifest does not
+// list are no part of the bundle and are not read. Errors: NotFound when there is
+// no manifest; Corrupt, naming the file, when something is missing, damaged or not
 // a regular file; Unsupported when a newer release wrote the bundle.
 func OpenFS(fsys fs.FS) (*Bundle, error) {
-	b, err := open(fsys)
+	b, err := open(fsys, func(_ context.Context, f File) (io.ReadCloser, error) { return openSized(fsys, f) })
 	if err != nil {
 		return nil, fmt.Errorf("bundle: open: %w", err)
 	}
 	return b, nil
 }
 
-func open(fsys fs.FS) (*Bundle, error) {
+func open(fsys fs.FS, files func(ctx context.Context, f File) (io.ReadCloser, error)) (*Bundle, error) {
 	encoded, err := readManifest(fsys)
 	if err != nil {
 		return nil, err
 	}
-	return read(encoded, func(f File) (io.ReadCloser, error) { return openRegular(fsys, f.Path) })
+	return read(context.Background(), encoded, Source{Open: files})
 }
 
 func readManifest(fsys fs.FS) ([]byte, error) {
@@ -61,6 +80,23 @@ func readManifest(fsys fs.FS) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", ManifestFile, storageFault(err))
 	}
 	return encoded, nil
+}
+
+// openSized opens a file that has the size of the manifest.
+func openSized(fsys fs.FS, f File) (io.ReadCloser, error) {
+	file, err := openRegular(fsys, f.Path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && info.Size() != f.Size {
+		_ = file.Close() // opened for reading
+		if info.Size() > f.Size {
+			return nil, fault.Errorf(fault.Corrupt, "it is longer than the %d bytes that the manifest says: restore it", f.Size)
+		}
+		return nil, fault.Errorf(fault.Corrupt, "it has %d bytes, the manifest says %d: it was cut short, restore it", info.Size(), f.Size)
+	}
+	return file, storageFault(err)
 }
 
 // openRegular refuses links, folders and devices, on the way to the file too: a
@@ -88,72 +124,4 @@ func openRegular(fsys fs.FS, name string) (fs.File, error) {
 	}
 	file, err := fsys.Open(name)
 	return file, storageFault(err)
-}
-
-// Read puts a bundle together from the bytes of its manifest.json and its
-// other files, which open yields, and verifies it as OpenFS does. An error of
-// open is reported with the file's path and keeps its kind, but for NotFound,
-// which turns into Corrupt: it is the bundle that lacks a file.
-func Read(manifest []byte, open func(f File) (io.ReadCloser, error)) (*Bundle, error) {
-	b, err := read(manifest, open)
-	if err != nil {
-		return nil, fmt.Errorf("bundle: read: %w", err)
-	}
-	return b, nil
-}
-
-func read(encoded []byte, open func(f File) (io.ReadCloser, error)) (*Bundle, error) {
-	m, err := parseManifest(encoded)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", ManifestFile, err)
-	}
-	b := &Bundle{
-		manifest: m,
-		encoded:  bytes.Clone(encoded),
-		digest:   digestOf(encoded),
-		parts:    make(map[string][]byte, len(m.Files)),
-	}
-	for _, f := range m.Files {
-		if b.parts[f.Path], err = readPart(f, open); err != nil {
-			return nil, err
-		}
-	}
-	return b, nil
-}
-
-func readPart(f File, open func(f File) (io.ReadCloser, error)) ([]byte, error) {
-	r, err := open(f)
-	switch {
-	case errors.Is(err, fault.NotFound):
-		return nil, fault.Errorf(fault.Corrupt, "%s is missing: restore it (%v)", f.Path, err)
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", f.Path, err)
-	}
-	defer func() { _ = r.Close() }()
-	data, err := readExactly(r, f.Size)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Path, storageFault(err))
-	}
-	if got := digestOf(data); got != f.Digest {
-		return nil, fault.Errorf(fault.Corrupt, "%s has digest %s, the manifest says %s: it was changed, restore it", f.Path, got, f.Digest)
-	}
-	return data, nil
-}
-
-// readExactly reads to the end, which must come after size bytes. It believes
-// the size only as far as the bytes come.
-func readExactly(r io.Reader, size int64) ([]byte, error) {
-	const trusted = 32 << 20 // allocated at once
-	var buf bytes.Buffer
-	buf.Grow(int(min(size, trusted)) + bytes.MinRead)
-	n, err := io.Copy(&buf, io.LimitReader(r, size+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case n < size:
-		return nil, fault.Errorf(fault.Corrupt, "it has %d bytes, the manifest says %d: it was cut short, restore it", n, size)
-	case n > size:
-		return nil, fault.Errorf(fault.Corrupt, "it is longer than the %d bytes that the manifest says: restore it", size)
-	}
-	return buf.Bytes(), nil
 }

@@ -77,7 +77,7 @@ func (e *Engine) config(ctx context.Context) (config dbos.Config, release func()
 	}
 	switch dialect := e.db.Dialect(); dialect {
 	case sqlstore.SQLite:
-		config.SQLiteSystemDB = e.db.Pool()
+		config.SQLiteSystemDB = lend(e.db.Pool())
 		return config, func() {}, nil
 	case sqlstore.PostgreSQL:
 		pool, err := e.pool(ctx)

@@ -26,5 +26,5 @@ CREATE TABLE {p}drift_alert (
 	reason      TEXT NOT NULL
 );
 
-CREATE UNIQUE INDEX {p}drift_alert_seq ON {p}drift_alert (model, seq);
-CREATE INDEX {p}drift_alert_firing ON {p}drift_alert (model, seq) WHERE resolved_at IS NULL;
+CREATE UNIQUE INDEX {n}drift_alert_seq ON {p}drift_alert (model, seq);
+CREATE INDEX {n}drift_alert_firing ON {p}drift_alert (model, seq) WHERE resolved_at IS NULL;
