@@ -67,7 +67,9 @@ func valueText(v frame.Value) string {
 func (o Origin) write(b *strings.Builder) {
 	v := o.Version
 	fmt.Fprintf(b, "version %d, %s, registered %s\n", v.Number, v.State, v.CreatedAt.Format(time.RFC3339))
-	line := func(what, format string, args ...any) { fmt.Fprintf(b, "  %s: %s\n", what, fmt.Sprintf(format, args...)) }
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(b, "  %s: %s\n", what, fmt.Sprintf(format, args...))
+	}
 	line("bundle", "%s", v.Digest)
 	if l := v.Lineage; l.DataDigest != "" {
 		line("data", "%s, %d rows of %s to %s", l.DataDigest, l.Rows, l.DataFrom.Format(time.RFC3339), l.DataTo.Format(time.RFC3339))
