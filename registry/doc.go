@@ -16,9 +16,16 @@
 //
 // Versions are numbered 1, 2, 3 … within a model and never change or go away;
 // only a version's state does: candidate, approved, rejected, archived. What is
-// served is told by aliases alone, above all by [Champion]. An alias moves by
-// compare-and-set: whoever moves it says where it points now, and of several who
-// move it at once one wins and the others get ErrConflict.
+// served is told by aliases alone, above all by [Champion]; none can be pointed at
+// a version that is rejected or archived. A model has an id, to which all else
+// refers, so that it can be renamed.
+//
+// An alias moves by compare-and-set: whoever moves it says where it points now,
+// and of several who move it at once one wins and the others get ErrConflict. A
+// move returns the alias with its Seq, a number that rises with every move: give
+// it back as Change.Token, and a move is also refused when the alias was moved
+// away and back meanwhile; give it to what the move decides about, and that can
+// refuse whoever holds an older one.
 //
 // Setting what already is, is a no-op without an event: an alias to the version
 // it points at, an alias away that does not exist, a state that the version is
@@ -28,6 +35,15 @@
 // # The audit trail
 //
 // Each change is stored with an event, both or neither. Events are never
-// changed or deleted, and each holds a hash over the one before it, so that
-// [Client.VerifyAudit] finds what was altered behind the registry's back.
+// changed or deleted, and each holds a hash over the one before it and over all
+// that decides what is served: the model's id and name, a version's digest, key
+// and lineage, its state, where each alias points. [Client.VerifyAudit] checks
+// the chain and compares the tables with it; [Client.Resolve] and [Client.Load]
+// check the version and the alias that they use against the events that made
+// them.
+//
+// Whoever can write to the database can also compute a whole new chain, or cut
+// off its end. [Client.AuditHead] is a small value to keep elsewhere, signed with
+// a key of yours if you like ([Head.Sign]); VerifyAudit tells whether the trail
+// still continues it.
 package registry

@@ -2,6 +2,8 @@ package registry_test
 
 import (
 	"context"
+	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -110,4 +112,39 @@ func ExampleClient_Events() {
 	// 2026-03-03 ann: alias.set champion 2 "better"
 	// champion on the 2nd: 1 <nil>
 	// nothing altered: true
+}
+
+// A head that is kept elsewhere tells whether the trail was cut off or rewritten.
+func ExampleClient_AuditHead() {
+	ctx := context.Background()
+	models := registry.New(registrymem.New(), artifact.Memory(), nil)
+	if _, err := models.Register(ctx, "churn", pack("1"), nil); err != nil {
+		panic(err)
+	}
+	public, private, err := ed25519.GenerateKey(nil) // in production, a key that the database does not hold
+	if err != nil {
+		panic(err)
+	}
+	head, err := models.AuditHead(ctx, "churn")
+	if err != nil {
+		panic(err)
+	}
+	head, err = head.Sign(private)
+	if err != nil {
+		panic(err)
+	}
+	text, err := json.Marshal(head) // to keep
+	if err != nil {
+		panic(err)
+	}
+
+	if _, err := models.Register(ctx, "churn", pack("2"), nil); err != nil {
+		panic(err)
+	}
+	var kept registry.Head
+	if err := json.Unmarshal(text, &kept); err != nil {
+		panic(err)
+	}
+	fmt.Println(kept.Seq, kept.Verify(public), models.VerifyAudit(ctx, "churn", &kept))
+	// Output: 2 <nil> <nil>
 }

@@ -61,6 +61,9 @@ func (s *Server) predict(ctx context.Context, model string, req *Request) (Respo
 	if len(req.ID) > MaxIDBytes || len(req.Key) > MaxIDBytes {
 		return Response{}, fault.Errorf(fault.Invalid, "id of %d bytes, key of %d bytes: at most %d are taken", len(req.ID), len(req.Key), MaxIDBytes)
 	}
+	if !Storable(req.ID) || !Storable(req.Key) || !Storable(req.TraceID) {
+		return Response{}, fault.Errorf(fault.Invalid, "id %q, key %q, trace %q: want UTF-8 without the character U+0000", req.ID, req.Key, req.TraceID)
+	}
 	if req.ID == "" {
 		req.ID = id.New()
 	}

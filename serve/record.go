@@ -68,7 +68,8 @@ func (s *Server) predictions(m *served, req *Request, a *answer, first int) []Pr
 
 // clip cuts an error's text to what the log keeps.
 func clip(text string) string {
-	return strings.ToValidUTF8(text[:min(len(text), maxErrorBytes)], "")
+	text = strings.ToValidUTF8(text[:min(len(text), maxErrorBytes)], "")
+	return strings.ReplaceAll(text, "\x00", "")
 }
 
 // observation returns the event of an answer.

@@ -53,7 +53,7 @@ type Status = frame.Status
 // attempt that nobody answered, it is a further Attempt. A canary that failed
 // leaves its own row beside that of the primary's fallback.
 type Prediction struct {
-	Seq        int64  // assigned by the store; rises in the order of storing, never reused
+	Seq        int64  // assigned by the store; rises in the order of storing within a model, never reused; none becomes readable after a higher one
 	ID         string // of the request
 	Index      int    // of the row within the request, from 0
 	Attempt    int    // 1, 2 …: assigned by the store
@@ -103,7 +103,7 @@ func (p Prediction) Scores() []float64 {
 // with another value corrects it: the correction is a record of its own, with
 // the value that it replaces, and the latest counts.
 type Label struct {
-	Seq      int64  // assigned by the store; rises in the order of storing, never reused
+	Seq      int64  // assigned by the store, as that of a Prediction
 	ID       string // of the request
 	Index    int    // of the row within it, from 0
 	Output   string // that the label is the truth of; "": LabelOutput, which is what a stored one says
@@ -177,13 +177,14 @@ type Store interface {
 	// failure. A Shadow row belongs to the latest attempt with its Digest, and is
 	// passed over when that has one or there is none, as after an erasure. The
 	// same record stored twice (equal Time, Variant, Status and Digest) is one.
-	// The store keeps nothing that it is handed. Errors: Invalid for values that do
-	// not fit their schema, an unknown Variant or Status.
+	// The store keeps nothing that it is handed. Errors: Invalid, see
+	// Prediction.Check.
 	AppendPredictions(ctx context.Context, ps []Prediction) error
 	// AppendLabels stores labels whose rows have an answer, all or none, and
 	// returns the others, as they came. It sets the Seq and Replaces of those that
 	// it stores: an equal label for an output that has one is left as it is and
-	// keeps Seq 0; another value is stored as a correction.
+	// keeps Seq 0; another value is stored as a correction. Errors: Invalid for an
+	// Output that is not Storable.
 	AppendLabels(ctx context.Context, ls []Label) (unknown []Label, err error)
 	// Predictions returns predictions in the order of Seq.
 	Predictions(ctx context.Context, q PredictionQuery) ([]Prediction, error)

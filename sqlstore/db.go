@@ -59,6 +59,10 @@ func (db *DB) WithTx(tx *sql.Tx) *DB {
 	return &inside
 }
 
+// InTx reports whether the DB is one that WithTx made: what it writes may yet be
+// rolled back, and it need not see what others commit.
+func (db *DB) InTx() bool { return db.tx != nil }
+
 // Dialect implements Querier.
 func (db *DB) Dialect() Dialect { return db.names.dialect }
 

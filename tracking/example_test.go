@@ -33,6 +33,7 @@ func Example() {
 
 	store, err := trackingsql.Open(ctx, "sqlite:"+filepath.Join(folder, "runs.db"), nil)
 	check(err)
+	defer store.Close()
 	runs := tracking.New(store, nil)
 	defer runs.Close(ctx) // drains
 	run, err := runs.Start(ctx, "churn", &tracking.RunOptions{Name: "mlp"})

@@ -11,6 +11,7 @@ import (
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/registry/bundle"
 	"github.com/mlloop/mlloop/registry/registrysql"
+	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/tracking/artifact"
 )
 
@@ -39,8 +40,8 @@ func Example() {
 }
 
 // The statements that a database administrator reviews and runs by hand.
-func ExampleMigrations() {
-	steps, err := registrysql.Migrations(&registrysql.Options{Prefix: "ml_"})
+func ExampleSchema() {
+	steps, err := registrysql.Schema().Migrations(sqlstore.PostgreSQL, &sqlstore.Options{Schema: "mlloop"})
 	if err != nil {
 		log.Fatal(err)
 	}

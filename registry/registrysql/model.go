@@ -2,27 +2,20 @@ package registrysql
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 
 	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/registry"
+	"github.com/mlloop/mlloop/sqlstore"
 )
 
-const modelColumns = `id, name, created_at`
+const (
+	modelColumns = `id, name, created_at`
+	selectModels = `SELECT ` + modelColumns + ` FROM {p}registry_model WHERE name > ? ORDER BY name LIMIT ?`
+)
 
 func scanModel(row sqlstore.Scanner) (registry.Model, error) {
 	var m registry.Model
 	err := row.Scan(&m.ID, &m.Name, sqlstore.Millis(&m.CreatedAt))
-	return m, err
-}
-
-func getModel(ctx context.Context, tx txn, name string) (registry.Model, error) {
-	m, err := scanModel(tx.QueryRow(ctx, `SELECT `+modelColumns+` FROM {p}registry_model WHERE name = ?`, name))
-	if errors.Is(err, sql.ErrNoRows) {
-		return registry.Model{}, modelNotFound(name)
-	}
 	return m, err
 }
 
@@ -32,60 +25,56 @@ func alreadyExists(model string) error {
 
 // CreateModel implements registry.Store.
 func (s *Store) CreateModel(ctx context.Context, m registry.Model, e registry.Event) error {
-	return s.db.Tx(ctx, func(tx *sql.Tx) error {
-		t := txn{tx, s.db}
-		n, err := t.Exec(ctx, `INSERT INTO {p}registry_model (`+modelColumns+`) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, m.ID, m.Name, m.CreatedAt.UnixMilli())
+	return s.db.Tx(ctx, func(tx *sqlstore.Tx) error {
+		n, err := tx.Exec(ctx, `INSERT INTO {p}registry_model (id, name, created_at, seq) VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING`,
+			m.ID, m.Name, m.CreatedAt.UnixMilli())
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			return alreadyExists(m.Name)
 		}
-		_, err = appendEvent(ctx, t, m.ID, e)
+		_, err = (&locked{tx: tx, id: m.ID, name: m.Name}).append(ctx, e)
 		return err
 	})
 }
 
 // RenameModel implements registry.Store.
-func (s *Store) RenameModel(ctx context.Context, name, to string, e registry.Event) (m registry.Model, err error) {
-	err = s.change(ctx, name, func(tx txn, id string) error {
+func (s *Store) RenameModel(ctx context.Context, name, to string, e registry.Event) (renamed registry.Model, err error) {
+	err = s.change(ctx, name, func(m *locked) error {
 		if to != name {
-			if err := rename(ctx, tx, id, to, e); err != nil {
+			if err := m.rename(ctx, to, e); err != nil {
 				return err
 			}
 		}
-		m, err = getModel(ctx, tx, to)
+		renamed, err = scanModel(m.tx.QueryRow(ctx, `SELECT `+modelColumns+` FROM {p}registry_model WHERE id = ?`, m.id))
 		return err
 	})
-	return m, err
+	return renamed, err
 }
 
-func rename(ctx context.Context, tx txn, id, to string, e registry.Event) error {
-	n, err := tx.Exec(ctx, `UPDATE {p}registry_model SET name = ? WHERE id = ? AND NOT EXISTS (SELECT 1 FROM {p}registry_model WHERE name = ?)`, to, id, to)
+func (m *locked) rename(ctx context.Context, to string, e registry.Event) error {
+	n, err := m.tx.Exec(ctx, `UPDATE {p}registry_model SET name = ? WHERE id = ? AND NOT EXISTS (SELECT 1 FROM {p}registry_model WHERE name = ?)`, to, m.id, to)
+	if n == 0 && err == nil || fault.Kind(err) == registry.ErrAlreadyExists { // another transaction may be quicker
+		return alreadyExists(to)
+	}
 	if err != nil {
 		return err
 	}
-	if n == 0 {
-		return alreadyExists(to)
-	}
-	_, err = appendEvent(ctx, tx, id, e)
+	_, err = m.append(ctx, e)
 	return err
 }
 
 // Model implements registry.Store.
-func (s *Store) Model(ctx context.Context, name string) (m registry.Model, err error) {
-	err = s.db.ReadTx(ctx, func(tx *sql.Tx) error {
-		m, err = getModel(ctx, txn{tx, s.db}, name)
-		return err
-	})
-	return m, err
+func (s *Store) Model(ctx context.Context, name string) (registry.Model, error) {
+	m, err := scanModel(s.db.QueryRow(ctx, `SELECT `+modelColumns+` FROM {p}registry_model WHERE name = ?`, name))
+	if err != nil {
+		return registry.Model{}, orElse(err, modelNotFound(name))
+	}
+	return m, nil
 }
 
 // Models implements registry.Store.
-func (s *Store) Models(ctx context.Context, after string, limit int) (models []registry.Model, err error) {
-	err = s.db.ReadTx(ctx, func(tx *sql.Tx) error {
-		models, err = list(ctx, txn{tx, s.db}, scanModel, `SELECT `+modelColumns+` FROM {p}registry_model WHERE name > ? ORDER BY name LIMIT ?`, after, limitOf(limit))
-		return err
-	})
-	return models, err
+func (s *Store) Models(ctx context.Context, after string, limit int) ([]registry.Model, error) {
+	return sqlstore.Select(ctx, s.db, scanModel, selectModels, after, limitOf(limit))
 }

@@ -5,38 +5,22 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"fmt"
 
 	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/internal/migrate"
-	"github.com/mlloop/mlloop/internal/sqldb"
-	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/registry"
+	"github.com/mlloop/mlloop/sqlstore"
 )
 
-//go:embed migration/*.sql
-var migrationFiles embed.FS
+//go:embed migration
+var migrations embed.FS
 
-// Dialect names the SQL that a database speaks.
-type Dialect = sqldb.Dialect
-
-// SQLite is SQLite 3.35 or later, through any driver. Foreign keys should be
-// on (PRAGMA foreign_keys), and a busy timeout set.
-const SQLite = sqldb.SQLite
-
-// Migration is one numbered step that makes or changes the store's tables: its
-// Version from 1, the Name of its file, its SQL and a Checksum.
-type Migration = migrate.Migration
-
-// Options are a store's settings; nil means the defaults. Prefix, a string, begins
-// every table's name and ends in _; "": mlloop_.
-type Options = sqlstore.Options
-
-func schema(opts *Options) sqlstore.Schema {
-	return sqlstore.Schema{Domain: "registry", Files: migrationFiles, Options: opts}
-}
+// Schema returns the store's tables, whose migrations can be printed: see
+// sqlstore.Schema.
+func Schema() sqlstore.Schema { return sqlstore.Schema{Domain: "registry", Files: migrations} }
 
 // Store is a registry.Store in a SQL database. It is safe for concurrent use,
-// by several processes on one database too.
+// by several processes on one database too; one of WithTx is as its transaction.
 type Store struct {
 	registry.UnimplementedStore
 	db *sqlstore.DB
@@ -44,69 +28,92 @@ type Store struct {
 
 var _ registry.Store = (*Store)(nil)
 
-// New returns a store on the service's own pool, which Close leaves open. It
-// does no I/O: call Migrate before the first use of a database.
-func New(db *sql.DB, dialect Dialect, opts *Options) *Store {
-	return &Store{db: sqlstore.New(db, dialect, schema(opts))}
-}
+// New returns a store on a database, which Close leaves open. It does no I/O:
+// call Migrate before the first use of a database.
+func New(db *sqlstore.DB) *Store { return &Store{db: db} }
 
-// Open opens the database at the URL, such as sqlite:registry.db, and brings its
-// tables up to date. Close the store.
-//
-// The URL may have ?synchronous=full (the default: what is acknowledged
-// survives power loss) or ?synchronous=normal (it survives the death of the
-// process; the last moments may be lost with the machine). Errors: Unsupported
-// for another scheme and for a database of a newer release, Unavailable,
-// Corrupt, Invalid.
-func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
-	db, err := sqlstore.Open(ctx, url, schema(opts))
+// Open opens the database at the URL, such as sqlite:registry.db or
+// postgres://…, and brings its tables up to date; one that lacks nothing is only
+// read. Close the store. Errors: those of sqlstore.Open and Migrate.
+func Open(ctx context.Context, url string, opts *sqlstore.Options) (*Store, error) {
+	db, err := sqlstore.Open(ctx, url, opts)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("registrysql: %w", err)
 	}
-	return &Store{db: db}, nil
+	s := New(db)
+	if err := s.Migrate(ctx); err != nil {
+		_ = s.Close() // the first error is the one to report
+		return nil, fmt.Errorf("registrysql: open %s: %w", sqlstore.Redacted(url), err)
+	}
+	return s, nil
 }
 
-// Migrate brings the tables up to date; several processes may do so at once.
-// Errors: Unsupported for an unknown dialect or a database of a newer release,
-// Invalid for the prefix, Corrupt, Unavailable.
-func (s *Store) Migrate(ctx context.Context) error { return s.db.Migrate(ctx) }
+// Migrate brings the tables up to date; several processes may do so at once. A
+// database that lacks nothing is only read. Errors: see sqlstore.DB.Migrate.
+func (s *Store) Migrate(ctx context.Context) error { return s.db.Migrate(ctx, Schema()) }
 
-// Migrations returns the steps that Migrate takes, for an administrator to
-// review, or to run by hand: the SQL of each in order, each in one transaction,
-// leaves Migrate nothing to do. Errors: Invalid for the prefix.
-func Migrations(opts *Options) ([]Migration, error) { return schema(opts).Migrations() }
+// WithTx returns a store that does everything inside tx, a transaction of the
+// service's own on the same database: what it changes is there when the service
+// commits. A model that it changes stays locked until then. See
+// sqlstore.DB.WithTx.
+func (s *Store) WithTx(tx *sql.Tx) *Store { return &Store{db: s.db.WithTx(tx)} }
 
 // Close closes the database if Open opened it.
 func (s *Store) Close() error { return s.db.Close() }
 
+// modelID is the id of the model whose name is the argument. As a value of its
+// own it lets an index give the rows of the model in their order.
+const modelID = `(SELECT id FROM {p}registry_model WHERE name = ?)`
+
+// locked is a model that a transaction has to itself.
+type locked struct {
+	tx   *sqlstore.Tx
+	id   string
+	name string
+	seq  int64 // of its last event
+}
+
 // change runs fn in a transaction that has the model's row locked: changes of
 // one model happen one after the other. Errors: NotFound (model) besides fn's.
-func (s *Store) change(ctx context.Context, model string, fn func(tx txn, id string) error) error {
-	return s.db.Tx(ctx, func(tx *sql.Tx) error {
-		t := txn{tx, s.db}
-		// Writing first takes the lock at once, also on a pool whose transactions
-		// begin as readers.
-		if _, err := t.Exec(ctx, `UPDATE {p}registry_model SET name = name WHERE name = ?`, model); err != nil {
-			return err
-		}
-		m, err := getModel(ctx, t, model)
+func (s *Store) change(ctx context.Context, model string, fn func(m *locked) error) error {
+	return s.db.Tx(ctx, func(tx *sqlstore.Tx) error {
+		m := &locked{tx: tx, name: model}
+		err := tx.QueryRow(ctx, `SELECT id, seq FROM {p}registry_model WHERE name = ?`+tx.ForUpdate(), model).Scan(&m.id, &m.seq)
 		if err != nil {
-			return err
+			return orElse(err, modelNotFound(model))
 		}
-		return fn(t, m.ID)
+		return fn(m)
 	})
 }
 
-// view runs fn in a transaction that reads, after finding the model.
-func (s *Store) view(ctx context.Context, model string, fn func(tx txn, id string) error) error {
-	return s.db.ReadTx(ctx, func(tx *sql.Tx) error {
-		t := txn{tx, s.db}
-		m, err := getModel(ctx, t, model)
-		if err != nil {
-			return err
-		}
-		return fn(t, m.ID)
-	})
+// page reads rows of a model. Without one it makes sure that the model exists.
+func page[T any](ctx context.Context, s *Store, model string, scan func(sqlstore.Scanner) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := sqlstore.Select(ctx, s.db, scan, query, args...)
+	if err != nil || len(rows) > 0 {
+		return rows, err
+	}
+	_, err = s.Model(ctx, model)
+	return nil, err
+}
+
+// missing says what it is that was not found: the model, or the row in it. Other
+// errors come back as they are.
+func (s *Store) missing(ctx context.Context, err error, model string, row error) error {
+	if fault.Kind(err) != registry.ErrNotFound {
+		return err
+	}
+	if _, err := s.Model(ctx, model); err != nil {
+		return err
+	}
+	return row
+}
+
+// orElse returns other in the place of a NotFound.
+func orElse(err, other error) error {
+	if fault.Kind(err) == registry.ErrNotFound {
+		return other
+	}
+	return err
 }
 
 func modelNotFound(model string) error {

@@ -25,6 +25,7 @@ func concurrencyCases() []testCase {
 		{"versions made at once get numbers without gaps", "a number is taken once, and a gap would look like a deletion", numbersHaveNoGaps},
 		{"one key used at once gives one version", "retries overlap when a step times out", oneKeyIsOneVersion},
 		{"one model made at once is made once", "services start together", oneModelIsMadeOnce},
+		{"of many renames to one name one wins", "two models of one name could not be told apart", oneRenameWins},
 	}
 }
 
@@ -129,6 +130,29 @@ func oneModelIsMadeOnce(t *testing.T, s registry.Store) {
 		require.ErrorIs(t, err, registry.ErrAlreadyExists)
 	}
 	require.Equal(t, 1, won)
+}
+
+func oneRenameWins(t *testing.T, s registry.Store) {
+	for i := range racers {
+		createModel(t, s, fmt.Sprint("m", i))
+	}
+	won := 0
+	for _, err := range race(racers, func(i int) error {
+		from := fmt.Sprint("m", i)
+		_, err := s.RenameModel(t.Context(), from, "wanted", renamed(from, "wanted"))
+		return err
+	}) {
+		if err == nil {
+			won++
+			continue
+		}
+		require.ErrorIs(t, err, registry.ErrAlreadyExists)
+	}
+	require.Equal(t, 1, won)
+	models, err := s.Models(t.Context(), "", 0)
+	require.NoError(t, err)
+	require.Len(t, models, racers)
+	require.Len(t, events(t, s, "wanted"), 2)
 }
 
 // race calls f in n goroutines that start together, and returns its errors.

@@ -20,12 +20,20 @@ type testCase struct {
 // Run checks that a store keeps the promises of the registry.Store interface.
 // newStore returns a new empty store each time, and sees to its end.
 func Run(t *testing.T, newStore func(t *testing.T) registry.Store) {
-	var cases []testCase
-	cases = append(cases, modelCases()...)
-	cases = append(cases, versionCases()...)
-	cases = append(cases, aliasCases()...)
-	cases = append(cases, eventCases()...)
-	cases = append(cases, concurrencyCases()...)
+	runCases(t, newStore, concurrencyCases())
+	RunSerial(t, newStore)
+}
+
+// RunSerial is Run without what several goroutines do at once: for a store inside
+// a transaction.
+func RunSerial(t *testing.T, newStore func(t *testing.T) registry.Store) {
+	for _, cases := range [][]testCase{modelCases(), versionCases(), aliasCases(), eventCases()} {
+		runCases(t, newStore, cases)
+	}
+	t.Run("random operations", func(t *testing.T) { runRandom(t, newStore) })
+}
+
+func runCases(t *testing.T, newStore func(t *testing.T) registry.Store, cases []testCase) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Cleanup(func() {
@@ -36,7 +44,6 @@ func Run(t *testing.T, newStore func(t *testing.T) registry.Store) {
 			c.run(t, newStore(t))
 		})
 	}
-	t.Run("random operations", func(t *testing.T) { runRandom(t, newStore) })
 }
 
 // at is a time as the Client passes it: UTC milliseconds.

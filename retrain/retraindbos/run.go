@@ -54,9 +54,30 @@ func (e *Engine) resume(c dbos.Context, id string, first *call) (settled bool, e
 		case <-c.Done():
 			return false, c.Err()
 		}
-		if other.begun() {
-			return true, nil
+		if !other.begun() {
+			continue
 		}
+		if settled, err := e.known(c, other, first != nil); settled || err != nil {
+			return settled, err
+		}
+	}
+}
+
+// known reports whether there is nothing to begin beside an execution that is
+// here. There is when it was ended and forgotten: it returns then once it is over.
+func (e *Engine) known(c dbos.Context, other *run, anew bool) (bool, error) {
+	if context.Cause(other.ctx) == nil || !anew {
+		return true, nil
+	}
+	tries, err := triesOf(c, other.id)
+	if err != nil || len(tries) > 0 {
+		return err == nil, err
+	}
+	select {
+	case <-other.ended:
+		return false, nil
+	case <-c.Done():
+		return false, c.Err()
 	}
 }
 
@@ -212,11 +233,15 @@ func (e *Engine) born() []dbos.WorkflowOption {
 }
 
 // postpone puts a workflow that was cut off here where tend finds it: at once
-// where this process ended its context, else after a wait that doubles with each
-// try, up to a minute, for what broke it may last.
+// where its name was taken back, a tick later where others took it or are ending
+// it, else after a wait that doubles with each try, up to a minute, for what broke
+// it may last.
 func (e *Engine) postpone(r *run, number int, ended error) {
 	wait := min(time.Second<<min(number-1, 6), time.Minute)
-	if ended != nil {
+	switch {
+	case errors.Is(ended, errLost):
+		wait = e.tick()
+	case ended != nil:
 		wait = 0
 	}
 	e.mu.Lock()

@@ -98,7 +98,7 @@ func (m *modelLog) row(k rowKey) *row {
 // AppendPredictions implements serve.Store.
 func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) error {
 	for _, p := range ps {
-		if err := check(p); err != nil {
+		if err := p.Check(); err != nil {
 			return err
 		}
 	}
@@ -117,26 +117,6 @@ func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) er
 		p.Features, p.Outputs = clone(p.Features), clone(p.Outputs)
 		m.keep(&prediction{Prediction: p})
 		s.models[p.Model] = m
-	}
-	return nil
-}
-
-// check reports what no store can hold.
-func check(p serve.Prediction) error {
-	for _, r := range []frame.Row{p.Features, p.Outputs} {
-		if err := r.Check(); err != nil {
-			return fault.Errorf(fault.Invalid, "prediction %q: %w", p.ID, err)
-		}
-	}
-	switch p.Variant {
-	case serve.Primary, serve.Canary, serve.Shadow:
-	default:
-		return fault.Errorf(fault.Invalid, "prediction %q: unknown variant %q", p.ID, p.Variant)
-	}
-	switch p.Status {
-	case frame.Answered, frame.Fallback, frame.Failed, frame.TimedOut, frame.Refused:
-	default:
-		return fault.Errorf(fault.Invalid, "prediction %q: unknown status %q", p.ID, p.Status)
 	}
 	return nil
 }
@@ -165,6 +145,11 @@ func (m *modelLog) keep(p *prediction) {
 
 // AppendLabels implements serve.Store.
 func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []serve.Label, err error) {
+	for _, l := range ls {
+		if !serve.Storable(l.Output) {
+			return nil, fault.Errorf(fault.Invalid, "label of %q: output %q: want UTF-8 without the character U+0000", l.ID, l.Output)
+		}
+	}
 	if err := s.lock(ctx); err != nil {
 		return nil, err
 	}

@@ -18,11 +18,8 @@ import (
 // a NaN of other bits "NaN:" and those in hex, text that is not UTF-8
 // {"base64":…}, a time its milliseconds.
 
-// appendRow appends r's values. Errors: Invalid when they do not fit its schema.
-func appendRow(dst []byte, r frame.Row) ([]byte, error) {
-	if err := r.Check(); err != nil {
-		return dst, err
-	}
+// appendRow appends r's values, which fit its schema.
+func appendRow(dst []byte, r frame.Row) []byte {
 	dst = append(dst, '[')
 	for i, v := range r.Values {
 		if i > 0 {
@@ -30,7 +27,7 @@ func appendRow(dst []byte, r frame.Row) ([]byte, error) {
 		}
 		dst = appendValue(dst, v)
 	}
-	return append(dst, ']'), nil
+	return append(dst, ']')
 }
 
 func appendValue(dst []byte, v frame.Value) []byte {
@@ -108,6 +105,19 @@ func decodeRow(schema frame.Schema, text string) (frame.Row, error) {
 		return frame.Row{}, fault.Errorf(fault.Corrupt, "stored values are not of their schema: %d bytes after its %d columns", len(rest), len(schema))
 	}
 	return r, nil
+}
+
+// decodeLabel reads what appendValue wrote of a value of the kind. Errors:
+// Corrupt.
+func decodeLabel(kind, text string) (frame.Value, error) {
+	if frame.Kind(kind) == frame.Null {
+		return frame.Value{}, nil
+	}
+	v, rest, ok := decodeValue(frame.Kind(kind), text+"]")
+	if !ok || rest != "]" || v.IsNull() {
+		return frame.Value{}, fault.Errorf(fault.Corrupt, "the stored value is no %s", kind)
+	}
+	return v, nil
 }
 
 // decodeValue reads one value and returns the text after it.

@@ -24,8 +24,7 @@ func FuzzDecodeRow(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := appendRow(nil, row)
-		require.NoError(t, err)
+		again := appendRow(nil, row)
 		require.True(t, json.Valid(again), "%s", again)
 		back, err := decodeRow(schema, string(again))
 		require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/serve/servesql"
 	"github.com/mlloop/mlloop/serve/servetest"
+	"github.com/mlloop/mlloop/sqlstore"
 )
 
 // Predictions in a file, which a later process reads.
@@ -49,8 +50,8 @@ func Example() {
 }
 
 // The statements that a database administrator reviews and runs by hand.
-func ExampleMigrations() {
-	steps, err := servesql.Migrations(&servesql.Options{Prefix: "ml_"})
+func ExampleSchema() {
+	steps, err := servesql.Schema().Migrations(sqlstore.PostgreSQL, &sqlstore.Options{Schema: "mlloop"})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -2,25 +2,32 @@ package servesql
 
 import (
 	"context"
-	"database/sql"
 
-	"github.com/mlloop/mlloop/internal/sqldb"
-	"github.com/mlloop/mlloop/internal/sqlstore"
+	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/train/frame"
 )
 
-const (
-	insertLabels = `INSERT INTO {p}serve_label (model, id, row_index, output, attempt, kind, value, correction,
-		replaces_kind, replaces_value, time, bytes) VALUES `
-	insertLabel = `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	labelWidth  = 12
+// labelAlike is what many labels of a batch have in common: those that do go
+// into one insert.
+type labelAlike struct {
+	output     string
+	attempt    int
+	kind       frame.Kind
+	correction bool
+}
 
-	selectAnswered = `SELECT p.id, p.row_index, p.attempt FROM ` + theseRows
-	andAnswered    = ofTheseRows + ` WHERE ` + answers
-	// Every label of the rows, whose latest counts.
-	selectStoredLabels = `SELECT l.id, l.row_index, l.output, l.seq, l.kind, l.value FROM ` + theseRows
-	ofTheseLabels      = `) v CROSS JOIN {p}serve_label l ON l.model = ? AND l.id = v.column1 AND l.row_index BETWEEN ? AND ?`
+var (
+	labelOnce = []column{
+		{"model", "bigint"}, {"output", "text"}, {"attempt", "bigint"}, {"kind", "text"}, {"correction", "smallint"},
+	}
+	labelVaried = []column{
+		{"seq", "bigint"}, {"id", "text"}, {"row_index", "bigint"}, {"value", "text"}, {"time", "bigint"}, {"bytes", "bigint"},
+		{"replaces_kind", "text"}, {"replaces_value", "text"},
+	}
+	firstLabels = bulk{`{p}serve_label`, append(labelOnce[:5:5], labelVaried[6:]...), labelVaried[:6]}
+	corrections = bulk{`{p}serve_label`, labelOnce, labelVaried}
 )
 
 // outputKey names what a label is the truth of.
@@ -31,9 +38,15 @@ type outputKey struct {
 
 // knownRows is what the store knows about the rows of some labels.
 type knownRows struct {
+	model    string
 	attempts map[rowKey]int // the latest answered attempt
-	labels   map[outputKey]frame.Value
-	seqs     map[outputKey]int64 // of labels
+	labels   map[outputKey]knownLabel
+}
+
+// knownLabel is the latest label of an output.
+type knownLabel struct {
+	seq   int64
+	value frame.Value
 }
 
 // AppendLabels implements serve.Store.
@@ -41,104 +54,164 @@ func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []s
 	if len(ls) == 0 {
 		return nil, ctx.Err()
 	}
-	groups := group(len(ls), func(i int) rowKey { return rowKey{ls[i].Model, ls[i].ID, ls[i].Index} })
-	answered, err := s.prepareRows(ctx, selectAnswered, andAnswered, groups)
-	if err != nil {
-		return nil, sqldb.Fault(err)
-	}
-	stored, err := s.prepareRows(ctx, selectStoredLabels, ofTheseLabels, groups)
-	if err != nil {
-		return nil, sqldb.Fault(err)
-	}
-	in, err := s.prepareInsert(ctx, len(ls), labelWidth, func(n int) string { return insertLabels + repeat(insertLabel, n) })
-	if err != nil {
-		return nil, sqldb.Fault(err)
-	}
-	var kept []int
-	var replaces []frame.Value
-	var last int64
-	err = s.change(ctx, groups, func(tx *sql.Tx, counts tallies) error {
-		known, err := readRows(ctx, tx, answered, stored, groups)
-		if err != nil {
-			return err
+	for i := range ls {
+		if !serve.Storable(ls[i].Output) {
+			return nil, fault.Errorf(fault.Invalid, "label of %q: output %q: want UTF-8 without the character U+0000", ls[i].ID, ls[i].Output)
 		}
-		var args []any
-		args, kept, replaces, unknown = known.sort(ls, counts)
-		last, err = in.run(ctx, tx, args)
-		return err
+	}
+	names, places := byModel(len(ls), func(i int) string { return ls[i].Model })
+	var stored map[int]knownLabel // by the place of the label: its number and what it replaces
+	var missing []bool
+	err = s.change(ctx, names, false, func(tx *sqlstore.Tx, name string, m *modelRow) error {
+		if name == names[0] { // the first time, or once more
+			stored, missing = make(map[int]knownLabel, len(ls)), make([]bool, len(ls))
+		}
+		return appendLabels(ctx, tx, m, ls, places[name], stored, missing)
 	})
 	if err != nil {
 		return nil, err
 	}
-	// One transaction writes at a time: its numbers follow one another.
-	for j, i := range kept {
-		ls[i].Seq, ls[i].Replaces = last-int64(len(kept)-1-j), replaces[j]
+	for i := range ls {
+		if missing[i] {
+			unknown = append(unknown, ls[i])
+		} else if l, ok := stored[i]; ok {
+			ls[i].Seq, ls[i].Replaces = l.seq, l.value
+		}
 	}
 	return unknown, nil
 }
 
-// readRows reads what the groups' rows have.
-func readRows(ctx context.Context, tx *sql.Tx, answered, stored map[int]*sql.Stmt, groups []rowsOf) (knownRows, error) {
-	known := knownRows{map[rowKey]int{}, map[outputKey]frame.Value{}, map[outputKey]int64{}}
-	err := selectRows(ctx, tx, answered, groups, func(model string, row sqlstore.Scanner) error {
-		k, attempt := rowKey{model: model}, 0
-		err := row.Scan(&k.id, &k.index, &attempt)
-		known.attempts[k] = max(known.attempts[k], attempt)
-		return err
-	})
-	if err != nil {
-		return known, err
+// appendLabels stores the labels at some places of ls, which are one model's. It
+// notes which it stored, and which have no answer; m is nil for a model without
+// a log.
+func appendLabels(ctx context.Context, tx *sqlstore.Tx, m *modelRow, ls []serve.Label, places []int, stored map[int]knownLabel, missing []bool) error {
+	asked := make([]int, 0, len(places))
+	for _, at := range places {
+		if missing[at] = m == nil || !serve.Storable(ls[at].ID); !missing[at] {
+			asked = append(asked, at)
+		}
 	}
-	err = selectRows(ctx, tx, stored, groups, func(model string, row sqlstore.Scanner) error {
-		k := outputKey{rowKey: rowKey{model: model}}
-		var seq int64
-		var kind, text string
-		if err := row.Scan(&k.id, &k.index, &k.output, &seq, &kind, &text); err != nil || seq < known.seqs[k] {
-			return err
-		}
-		value, err := frame.ParseValue(frame.Kind(kind), text)
-		if err != nil {
-			return damaged("label of", k.id, model, err)
-		}
-		known.seqs[k], known.labels[k] = seq, value
+	if len(asked) == 0 {
 		return nil
-	})
-	return known, err
-}
-
-// sort returns the arguments of the labels that are to be stored, their places
-// in ls and what they replace, and the labels of rows that are not known.
-func (known knownRows) sort(ls []serve.Label, counts tallies) (args []any, kept []int, replaces []frame.Value, unknown []serve.Label) {
-	for i, l := range ls {
-		k := outputKey{rowKey{l.Model, l.ID, l.Index}, l.Output}
+	}
+	known, err := readRows(ctx, tx, m, group(tx.Dialect(), len(asked), func(i int) rowKey { return rowKey{ls[asked[i]].ID, ls[asked[i]].Index} }))
+	if err != nil {
+		return err
+	}
+	inserts := map[labelAlike]*labelInsertion{}
+	for _, at := range asked {
+		l := &ls[at]
+		k := outputKey{rowKey{l.ID, l.Index}, l.Output}
 		if k.output == "" {
 			k.output = serve.LabelOutput
 		}
 		attempt := known.attempts[k.rowKey]
-		if attempt == 0 {
-			unknown = append(unknown, l)
-			continue
-		}
 		before, correction := known.labels[k]
-		if correction && before.Equal(l.Value) {
+		if missing[at] = attempt == 0; missing[at] || (correction && before.value.Equal(l.Value)) {
 			continue
 		}
-		known.labels[k] = l.Value
-		kept, replaces = append(kept, i), append(replaces, before)
-		bytes := overhead + int64(2*len(l.ID)+3*len(l.Model)+2*len(k.output)+len(l.Value.Text()))
-		args = append(args, l.Model, l.ID, l.Index, k.output, attempt, string(l.Value.Kind()), l.Value.Text(), correction,
-			string(before.Kind()), before.Text(), l.Time.UnixMilli(), bytes)
-		c := counts[l.Model]
-		if c.bytes += bytes; correction {
-			c.corrections++
-		} else {
-			c.labels++
+		m.lastLabel++
+		known.labels[k] = knownLabel{m.lastLabel, l.Value}
+		stored[at] = knownLabel{m.lastLabel, before.value}
+		a := labelAlike{k.output, attempt, l.Value.Kind(), correction}
+		if inserts[a] == nil {
+			inserts[a] = &labelInsertion{}
+		}
+		m.label(correction, inserts[a].add(m.lastLabel, l, before.value, correction))
+	}
+	for a, in := range inserts {
+		if err := in.run(ctx, tx, m, a); err != nil {
+			return err
 		}
 	}
-	return args, kept, replaces, unknown
+	return nil
 }
 
-// Labels implements serve.Store.
-func (s *Store) Labels(ctx context.Context, q serve.LabelQuery) ([]serve.LabelledPrediction, error) {
-	return s.labelled(ctx, selectLabels, []any{q.Model, q.After, limit(q.Limit)})
+func (t *tally) label(correction bool, bytes int64) {
+	if t.bytes += bytes; correction {
+		t.corrections++
+	} else {
+		t.labels++
+	}
+}
+
+// labelInsertion is labels that are alike, column by column.
+type labelInsertion struct {
+	seqs, indexes, times, bytes                []int64
+	ids, values, replacedKinds, replacedValues []string
+	buf                                        []byte
+}
+
+// add returns about how many bytes the label takes up.
+func (in *labelInsertion) add(seq int64, l *serve.Label, before frame.Value, correction bool) int64 {
+	in.buf = appendValue(in.buf[:0], l.Value)
+	value := string(in.buf)
+	bytes := overhead + int64(2*len(l.ID)+len(value))
+	in.seqs, in.ids, in.indexes = append(in.seqs, seq), append(in.ids, l.ID), append(in.indexes, int64(l.Index))
+	in.values, in.times, in.bytes = append(in.values, value), append(in.times, l.Time.UnixMilli()), append(in.bytes, bytes)
+	if correction {
+		in.buf = appendValue(in.buf[:0], before)
+		in.replacedKinds, in.replacedValues = append(in.replacedKinds, string(before.Kind())), append(in.replacedValues, string(in.buf))
+	}
+	return bytes
+}
+
+func (in *labelInsertion) run(ctx context.Context, tx *sqlstore.Tx, m *modelRow, a labelAlike) error {
+	once := []any{m.id, a.output, a.attempt, string(a.kind), 0}
+	varied := values{in.seqs, in.ids, in.indexes, in.values, in.times, in.bytes}
+	if !a.correction {
+		return firstLabels.insert(ctx, tx, len(in.seqs), append(once, "", "null"), varied)
+	}
+	once[4] = 1
+	return corrections.insert(ctx, tx, len(in.seqs), once, append(varied, in.replacedKinds, in.replacedValues))
+}
+
+// Every label of the rows that have an answer comes, whose latest counts, with
+// every answered attempt, whose latest counts too.
+const (
+	knownColumns = `p.id, p.row_index, p.attempt, coalesce(l.output, ''), coalesce(l.seq, 0), coalesce(l.kind, ''), coalesce(l.value, '')`
+	labelsOfRow  = ` LEFT JOIN {p}serve_label l ON l.model = p.model AND l.id = p.id AND l.row_index = p.row_index`
+)
+
+// readRows reads what the requests' rows have.
+func readRows(ctx context.Context, tx *sqlstore.Tx, m *modelRow, groups []requests) (knownRows, error) {
+	known := knownRows{m.name, map[rowKey]int{}, map[outputKey]knownLabel{}}
+	for _, g := range groups {
+		from, args := idRows(tx.Dialect(), g.ids)
+		text := `SELECT ` + knownColumns + ` FROM ` + from + each(tx.Dialect(), `{p}serve_prediction`, `p`, ofRequests+` AND `+answers) + labelsOfRow
+		rows, err := tx.Query(ctx, text, append(args, m.id, g.low, g.high)...)
+		if err != nil {
+			return known, err
+		}
+		for rows.Next() {
+			if err := known.scan(rows); err != nil {
+				_ = rows.Close() // the first error is the one to report
+				return known, err
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return known, err
+		}
+	}
+	return known, nil
+}
+
+func (known *knownRows) scan(row sqlstore.Scanner) error {
+	var k outputKey
+	var attempt int
+	var l knownLabel
+	var kind, text string
+	if err := row.Scan(&k.id, &k.index, &attempt, &k.output, &l.seq, &kind, &text); err != nil {
+		return err
+	}
+	known.attempts[k.rowKey] = max(known.attempts[k.rowKey], attempt)
+	if l.seq <= known.labels[k].seq {
+		return nil
+	}
+	var err error
+	if l.value, err = decodeLabel(kind, text); err != nil {
+		return damaged("label of", k.id, known.model, err)
+	}
+	known.labels[k] = l
+	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/serve"
-	"github.com/mlloop/mlloop/serve/servesql"
 	"github.com/mlloop/mlloop/train/frame"
 )
 
@@ -67,7 +66,7 @@ func TestWritersOfOneID(t *testing.T) {
 	var wg sync.WaitGroup
 	for w := range writers {
 		db := pool(t, path+"?_pragma=busy_timeout(10000)&x=")
-		s := servesql.New(db, servesql.SQLite, nil)
+		s := on(db)
 		wg.Go(func() {
 			for i := range each {
 				p := day(0)[0]

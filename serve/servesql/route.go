@@ -2,12 +2,11 @@ package servesql
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/internal/sqldb"
 	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/sqlstore"
 )
 
 const (
@@ -24,43 +23,65 @@ func (s *Store) PutRoute(ctx context.Context, r serve.Route) error {
 	if r.Rev != 1 {
 		text, args = updateRoute, append(args, r.Rev-1, r.Token)
 	}
-	result, err := s.db.ExecContext(ctx, s.db.SQL(text), args...)
-	if err != nil {
-		return sqldb.Fault(err)
-	}
-	if n, err := result.RowsAffected(); err != nil || n == 1 {
+	err := s.db.Tx(ctx, func(tx *sqlstore.Tx) error {
+		n, err := tx.Exec(ctx, text, args...)
+		if err != nil || n == 1 {
+			return s.routes.notify(ctx, tx, r.Model, err)
+		}
+		now, err := route(ctx, tx, r.Model)
+		if err != nil && fault.Kind(err) != fault.NotFound {
+			return err
+		}
+		if err := r.Follows(now); err != nil {
+			return err
+		}
+		return fault.Errorf(fault.Conflict, "the route of model %q changed meanwhile: read it again", r.Model)
+	})
+	if err == nil {
 		s.routes.changed(r.Model)
-		return sqldb.Fault(err)
 	}
-	now, err := s.Route(ctx, r.Model)
-	if err != nil && fault.Kind(err) != fault.NotFound {
-		return err
-	}
-	if err := r.Follows(now); err != nil {
-		return err
-	}
-	return fault.Errorf(fault.Conflict, "the route of model %q changed meanwhile: read it again", r.Model)
+	return err
 }
 
 // Route implements serve.Store.
 func (s *Store) Route(ctx context.Context, model string) (serve.Route, error) {
-	var r serve.Route
-	err := s.db.QueryRowContext(ctx, s.db.SQL(selectRoute), model).
-		Scan(&r.Model, &r.Primary, &r.Canary, &r.Share, &r.Shadow, &r.Salt, &r.Rev, &r.Token)
-	if err = sqldb.Fault(err); fault.Kind(err) == fault.NotFound {
+	return route(ctx, s.db, model)
+}
+
+func route(ctx context.Context, q sqlstore.Querier, model string) (r serve.Route, err error) {
+	err = q.QueryRow(ctx, selectRoute, model).Scan(&r.Model, &r.Primary, &r.Canary, &r.Share, &r.Shadow, &r.Salt, &r.Rev, &r.Token)
+	if fault.Kind(err) == fault.NotFound {
 		return serve.Route{}, fault.Errorf(fault.NotFound, "model %q has no stored route: not found", model)
 	}
 	return r, err
 }
 
-// pollRoute is how often WaitRoute looks: at one row by its key.
-const pollRoute = time.Second
+// How often WaitRoute looks, at one row by its key: where nothing tells of other
+// processes' changes, and where PostgreSQL does.
+const (
+	pollSQLite   = time.Second
+	pollPostgres = 5 * time.Second
+)
 
 // WaitRoute implements serve.Store. It returns at once with a change through
-// this Store, and within a second with another process's.
+// this Store. Another process's is seen within a second on SQLite. PostgreSQL
+// tells of it at once, on a connection of its own that is open while somebody
+// waits; where it cannot be had, or nothing comes through it, as behind PgBouncer,
+// it is seen within five seconds.
 func (s *Store) WaitRoute(ctx context.Context, model string, rev int64) (serve.Route, error) {
+	if s.db.InTx() {
+		return serve.Route{}, fault.Errorf(fault.Unsupported, "a route cannot be waited for inside a transaction: use the store itself")
+	}
+	poll := pollSQLite
+	if s.db.Dialect() == sqlstore.PostgreSQL {
+		poll = pollPostgres
+		defer s.routes.listen()()
+	}
 	for {
 		changed := s.routes.change(model) // before the look, so that no change falls between
+		if err := s.routes.open(); err != nil {
+			return serve.Route{}, err
+		}
 		r, err := s.Route(ctx, model)
 		if err != nil && (fault.Kind(err) != fault.NotFound || rev != 0) {
 			return serve.Route{}, err
@@ -68,7 +89,7 @@ func (s *Store) WaitRoute(ctx context.Context, model string, rev int64) (serve.R
 		if r.Rev != rev {
 			return r, nil
 		}
-		timer := time.NewTimer(pollRoute)
+		timer := time.NewTimer(poll)
 		select {
 		case <-changed:
 		case <-timer.C:
@@ -78,36 +99,5 @@ func (s *Store) WaitRoute(ctx context.Context, model string, rev int64) (serve.R
 		if ctx.Err() != nil {
 			return serve.Route{}, ctx.Err()
 		}
-	}
-}
-
-// routeChanges wakes those who wait for a model's route.
-type routeChanges struct {
-	mu     sync.Mutex
-	waited map[string]chan struct{} // by model: closed with the next change
-}
-
-// change returns what is closed when the model's route changes.
-func (c *routeChanges) change(model string) <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.waited == nil {
-		c.waited = map[string]chan struct{}{}
-	}
-	changed, ok := c.waited[model]
-	if !ok {
-		changed = make(chan struct{})
-		c.waited[model] = changed
-	}
-	return changed
-}
-
-// changed wakes those who wait for the model's route to look again.
-func (c *routeChanges) changed(model string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if changed, ok := c.waited[model]; ok {
-		close(changed)
-		delete(c.waited, model)
 	}
 }

@@ -6,29 +6,27 @@ import (
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/serve"
+	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/train/frame"
 )
 
 const (
-	predictionColumns = `p.seq, p.model, p.id, p.row_index, p.attempt, p.version, p.variant, p.status, coalesce(p.key, p.id), p.time, p.features_schema, p.features,
+	predictionColumns = `p.seq, p.id, p.row_index, p.attempt, p.version, p.variant, p.status, coalesce(p.key, p.id), p.time, p.features_schema, p.features,
 		p.digest, p.outputs_schema, p.outputs, p.propensity, p.latency, p.route_rev, coalesce(p.trace_id, ''), coalesce(p.error, '')`
 	labelColumns = `, coalesce(l.seq, 0), coalesce(l.output, ''), coalesce(l.kind, ''), coalesce(l.value, ''),
 		coalesce(l.replaces_kind, ''), coalesce(l.replaces_value, ''), l.time`
 
-	selectPredictions = `SELECT ` + predictionColumns + ` FROM {p}serve_prediction p WHERE p.model = ? AND p.seq > ?`
-	selectLookup      = `SELECT ` + predictionColumns + labelColumns + `
-		FROM {p}serve_prediction p LEFT JOIN {p}serve_label l ON l.seq = (SELECT max(x.seq) FROM {p}serve_label x
-			WHERE x.model = p.model AND x.id = p.id AND x.row_index = p.row_index AND x.output = ?)
-		WHERE p.model = ? AND p.id IN (`
+	selectPredictions = `SELECT ` + predictionColumns + ` FROM {p}serve_prediction p WHERE p.model = ` + modelID + ` AND p.seq > ?`
+	latestLabel       = ` LEFT JOIN {p}serve_label l ON l.model = p.model AND l.seq = (SELECT max(x.seq) FROM {p}serve_label x
+		WHERE x.model = p.model AND x.id = p.id AND x.row_index = p.row_index AND x.output = ?)`
 
 	// answers is what the caller got, without shadows.
 	answers = `p.variant <> 2 AND p.status <= 1`
 	ofLabel = `p.model = l.model AND p.id = l.id AND p.row_index = l.row_index AND p.attempt = l.attempt`
 
 	selectLabels = `SELECT ` + predictionColumns + labelColumns + `
-		FROM (SELECT * FROM {p}serve_label l WHERE l.model = ? AND l.seq > ?
+		FROM (SELECT * FROM {p}serve_label l WHERE l.model = ` + modelID + ` AND l.seq > ?
 			AND EXISTS (SELECT 1 FROM {p}serve_prediction p WHERE ` + ofLabel + ` AND ` + answers + `) ORDER BY l.seq LIMIT ?) l
 		JOIN {p}serve_prediction p ON ` + ofLabel + ` WHERE p.status <= 1
 		ORDER BY l.seq, p.variant`
@@ -47,7 +45,7 @@ type predictionRow struct {
 }
 
 func (p *predictionRow) columns() []any {
-	return []any{&p.Seq, &p.Model, &p.ID, &p.Index, &p.Attempt, &p.Version, &p.variant, &p.status, &p.Key, sqlstore.Millis(&p.Time),
+	return []any{&p.Seq, &p.ID, &p.Index, &p.Attempt, &p.Version, &p.variant, &p.status, &p.Key, sqlstore.Millis(&p.Time),
 		&p.featuresSchema, &p.features, &p.digest, &p.outputsSchema, &p.outputs, &p.Propensity, &p.latency, &p.RouteRev, &p.TraceID, &p.Error}
 }
 
@@ -91,36 +89,13 @@ func (p *predictionRow) label() (serve.Label, error) {
 	}
 	l.ID, l.Index, l.Model = p.ID, p.Index, p.Model
 	var err error
-	if l.Value, err = frame.ParseValue(frame.Kind(p.kind), p.value); err == nil {
-		l.Replaces, err = frame.ParseValue(frame.Kind(p.replacesKind), p.replacesValue)
+	if l.Value, err = decodeLabel(p.kind, p.value); err == nil {
+		l.Replaces, err = decodeLabel(p.replacesKind, p.replacesValue)
 	}
 	if err != nil {
 		return serve.Label{}, damaged("label of", p.ID, p.Model, err)
 	}
 	return l, nil
-}
-
-// labelled runs a query for predictionColumns and labelColumns.
-func (s *Store) labelled(ctx context.Context, text string, args []any) ([]serve.LabelledPrediction, error) {
-	var rows []*predictionRow
-	err := s.query(ctx, text, args, func(row sqlstore.Scanner) error {
-		p := &predictionRow{}
-		rows = append(rows, p)
-		return row.Scan(append(p.columns(), p.labelColumns()...)...)
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]serve.LabelledPrediction, len(rows))
-	for i, p := range rows {
-		if out[i].Prediction, err = p.decode(ctx, s); err != nil {
-			return nil, err
-		}
-		if out[i].Truth, err = p.label(); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
 }
 
 // damaged says which record cannot be read. A record of a newer release is

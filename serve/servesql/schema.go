@@ -3,14 +3,12 @@ package servesql
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"sync"
 
 	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/internal/sqldb"
+	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/train/frame"
 )
 
@@ -22,9 +20,14 @@ type schemas struct {
 	byID     map[int64]frame.Schema
 }
 
+func newSchemas() *schemas {
+	return &schemas{byDigest: map[string]int64{}, byID: map[int64]frame.Schema{}}
+}
+
 const (
-	insertSchema = `INSERT INTO {p}serve_schema (digest, fields) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING`
-	schemaID     = `SELECT id FROM {p}serve_schema WHERE digest = ?`
+	// It changes nothing where the schema is stored, but for telling its number.
+	insertSchema = `INSERT INTO {p}serve_schema (digest, fields) VALUES (?, ?)
+		ON CONFLICT (digest) DO UPDATE SET digest = excluded.digest RETURNING id`
 	schemaFields = `SELECT fields, digest FROM {p}serve_schema WHERE id = ?`
 )
 
@@ -64,14 +67,9 @@ func (s *Store) number(ctx context.Context, schema frame.Schema) (int64, error) 
 	if ok {
 		return n, nil
 	}
-	err = s.db.Tx(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, s.db.SQL(insertSchema), digest, string(fields)); err != nil {
-			return err
-		}
-		return tx.QueryRowContext(ctx, s.db.SQL(schemaID), digest).Scan(&n)
-	})
-	if err != nil {
-		return 0, err
+	err = s.db.Tx(ctx, func(tx *sqlstore.Tx) error { return tx.QueryRow(ctx, insertSchema, digest, string(fields)).Scan(&n) })
+	if err != nil || s.db.InTx() { // the service's transaction may be rolled back
+		return n, err
 	}
 	s.schemas.mu.Lock()
 	defer s.schemas.mu.Unlock()
@@ -88,12 +86,12 @@ func (s *Store) schema(ctx context.Context, number int64) (frame.Schema, error) 
 		return schema, nil
 	}
 	var fields, digest string
-	err := s.db.QueryRowContext(ctx, s.db.SQL(schemaFields), number).Scan(&fields, &digest)
-	if errors.Is(err, sql.ErrNoRows) {
+	err := s.db.QueryRow(ctx, schemaFields, number).Scan(&fields, &digest)
+	if fault.Kind(err) == fault.NotFound {
 		return nil, fault.Errorf(fault.Corrupt, "schema %d is missing", number)
 	}
 	if err != nil {
-		return nil, sqldb.Fault(err)
+		return nil, err
 	}
 	sum := sha256.Sum256([]byte(fields))
 	if hex.EncodeToString(sum[:]) != digest {
@@ -101,6 +99,9 @@ func (s *Store) schema(ctx context.Context, number int64) (frame.Schema, error) 
 	}
 	if err := json.Unmarshal([]byte(fields), &schema); err != nil {
 		return nil, fault.Errorf(fault.Corrupt, "schema %d: %w", number, err)
+	}
+	if s.db.InTx() {
+		return schema, nil
 	}
 	s.schemas.mu.Lock()
 	defer s.schemas.mu.Unlock()

@@ -4,113 +4,94 @@ import (
 	"context"
 	"database/sql"
 	"embed"
-	"sync"
+	"fmt"
 
-	"github.com/mlloop/mlloop/internal/migrate"
-	"github.com/mlloop/mlloop/internal/sqldb"
-	"github.com/mlloop/mlloop/internal/sqlstore"
 	"github.com/mlloop/mlloop/serve"
-	"github.com/mlloop/mlloop/train/frame"
+	"github.com/mlloop/mlloop/sqlstore"
 )
 
-//go:embed migration/*.sql
+//go:embed migration
 var migrationFiles embed.FS
 
-// Dialect names the SQL that a database speaks.
-type Dialect = sqldb.Dialect
+// Schema returns the steps that make the store's tables, which can be printed
+// for an administrator.
+func Schema() sqlstore.Schema { return sqlstore.Schema{Domain: "serve", Files: migrationFiles} }
 
-// SQLite is SQLite 3.35 or later, through any driver.
-const SQLite = sqldb.SQLite
-
-// Migration is one numbered step that makes or changes the store's tables: its
-// Version from 1, the Name of its file, its SQL and a Checksum.
-type Migration = migrate.Migration
-
-// Options are a store's settings; nil means the defaults. Prefix, a string, begins
-// every table's name and ends in _; "": mlloop_.
-type Options = sqlstore.Options
-
-func schema(opts *Options) sqlstore.Schema {
-	return sqlstore.Schema{Domain: "serve", Files: migrationFiles, Options: opts}
-}
-
-// Store is a serve.Store in a SQL database. It is safe for concurrent use,
-// by several processes on one database too.
+// Store is a serve.Store in a SQL database. It is safe for concurrent use, by
+// several processes on one database too, but for one that WithTx made, which is
+// as its transaction is.
 type Store struct {
 	serve.UnimplementedStore
-	db *sqlstore.DB
+	db    *sqlstore.DB
+	owned bool // Close closes the database
 
-	schemas schemas
-	routes  routeChanges
-	mu      sync.Mutex
-	stmts   map[string]*sql.Stmt
+	schemas *schemas
+	routes  *routeChanges
 }
 
 var _ serve.Store = (*Store)(nil)
 
-// New returns a store on the service's own pool, which Close leaves open. It
-// does no I/O: call Migrate before the first use of a database.
-func New(db *sql.DB, dialect Dialect, opts *Options) *Store {
-	return newStore(sqlstore.New(db, dialect, schema(opts)))
+// New returns a store on a database, which is the caller's to close. It does no
+// I/O: call Migrate before the first use.
+func New(db *sqlstore.DB) *Store {
+	return &Store{db: db, schemas: newSchemas(), routes: newRouteChanges(db)}
 }
 
-// Open opens the database at the URL, such as sqlite:serve.db, and brings its
-// tables up to date. Close the store.
-//
-// The URL may have ?synchronous=full (the default: what is acknowledged
-// survives power loss) or ?synchronous=normal (it survives the death of the
-// process; the last moments may be lost with the machine). Errors: Unsupported
-// for another scheme and for a database of a newer release, Unavailable,
-// Corrupt, Invalid.
-func Open(ctx context.Context, url string, opts *Options) (*Store, error) {
-	db, err := sqlstore.Open(ctx, url, schema(opts))
+// Open opens the database at the URL, such as sqlite:serve.db or
+// postgres://db/shop (see sqlstore.Open), and brings its tables up to date. Close
+// the store. Errors: those of sqlstore.Open and Migrate.
+func Open(ctx context.Context, url string, opts *sqlstore.Options) (*Store, error) {
+	db, err := sqlstore.Open(ctx, url, opts)
 	if err != nil {
+		return nil, fmt.Errorf("servesql: %w", err)
+	}
+	s := New(db)
+	s.owned = true
+	if err := s.Migrate(ctx); err != nil {
+		_ = db.Close() // the first error is the one to report
 		return nil, err
 	}
-	return newStore(db), nil
-}
-
-func newStore(db *sqlstore.DB) *Store {
-	return &Store{
-		db:      db,
-		schemas: schemas{byDigest: map[string]int64{}, byID: map[int64]frame.Schema{}},
-		stmts:   map[string]*sql.Stmt{},
-	}
+	return s, nil
 }
 
 // Migrate brings the tables up to date; several processes may do so at once.
-// Errors: Unsupported for an unknown dialect or a database of a newer release,
-// Invalid for the prefix, Corrupt, Unavailable.
-func (s *Store) Migrate(ctx context.Context) error { return s.db.Migrate(ctx) }
-
-// Migrations returns the steps that Migrate takes, for an administrator to
-// review, or to run by hand: the SQL of each in order, each in one transaction,
-// leaves Migrate nothing to do. Errors: Invalid for the prefix.
-func Migrations(opts *Options) ([]Migration, error) { return schema(opts).Migrations() }
-
-// Close closes the database if Open opened it, and releases the prepared
-// statements in either case.
-func (s *Store) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for text, stmt := range s.stmts {
-		_ = stmt.Close() // the pool may be closed already
-		delete(s.stmts, text)
+// Errors: those of sqlstore.DB.Migrate.
+func (s *Store) Migrate(ctx context.Context) error {
+	if err := s.db.Migrate(ctx, Schema()); err != nil {
+		return fmt.Errorf("servesql: migrate: %w", err)
 	}
-	return s.db.Close()
+	return nil
 }
 
-// stmt returns the prepared statement of a text, in which {p} stands for the prefix.
-func (s *Store) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if stmt, ok := s.stmts[text]; ok {
-		return stmt, nil
+// WithTx returns a store that does everything inside the service's own
+// transaction; see sqlstore.DB.WithTx. Whoever else changes the log of a model
+// that was changed in it waits until it ends. WaitRoute is Unsupported there: a
+// transaction need not see what others commit.
+func (s *Store) WithTx(tx *sql.Tx) *Store {
+	return &Store{db: s.db.WithTx(tx), schemas: s.schemas, routes: s.routes}
+}
+
+// Close closes the database if Open opened it, and ends what waits for a route.
+func (s *Store) Close() error {
+	if s.db.InTx() {
+		return nil
 	}
-	stmt, err := s.db.PrepareContext(ctx, s.db.SQL(text))
-	if err != nil {
-		return nil, err
+	s.routes.close()
+	if !s.owned {
+		return nil
 	}
-	s.stmts[text] = stmt
-	return stmt, nil
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("servesql: close: %w", err)
+	}
+	return nil
+}
+
+// modelID completes a condition: the number of the model with a name.
+const modelID = `(SELECT id FROM {p}serve_model WHERE name = ?)`
+
+func limit(n int) int {
+	if n <= 0 {
+		return serve.DefaultLimit
+	}
+	return n
 }

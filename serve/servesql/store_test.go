@@ -12,9 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
 
+	"github.com/mlloop/mlloop/internal/sqltest"
 	"github.com/mlloop/mlloop/serve"
 	"github.com/mlloop/mlloop/serve/servesql"
 	"github.com/mlloop/mlloop/serve/servetest"
+	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/train/frame"
 )
 
@@ -28,8 +30,27 @@ func open(t testing.TB, path string) *servesql.Store {
 
 func file(t testing.TB) string { return filepath.Join(t.TempDir(), "serve.db") }
 
+// TestStore: the store works on SQLite and PostgreSQL, opened by URL, on the
+// service's own pool, be it of a single connection.
 func TestStore(t *testing.T) {
-	servetest.Run(t, func(t *testing.T) serve.Store { return open(t, file(t)) })
+	sqltest.Each(t, servesql.Schema(), func(t *testing.T, open sqltest.Open) {
+		servetest.Run(t, func(t *testing.T) serve.Store { return closed(t, servesql.New(open(t))) })
+	})
+}
+
+// TestStoreInTx: so does it inside the service's own transaction.
+func TestStoreInTx(t *testing.T) {
+	sqltest.EachTx(t, servesql.Schema(), func(t *testing.T, open sqltest.Open) {
+		servetest.RunInTx(t, func(t *testing.T) serve.Store {
+			return closed(t, servesql.New(open(t)))
+		})
+	})
+}
+
+// closed closes the store when its test ends.
+func closed(t *testing.T, s *servesql.Store) *servesql.Store {
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
 }
 
 // pool opens a database the way a service does that knows nothing of mlloop,
@@ -42,22 +63,18 @@ func pool(t testing.TB, path string) *sql.DB {
 	return db
 }
 
-// TestStoreOnTheServicesPool: the store works on the service's own pool, be it of a single
-// connection, under its own prefix, and leaves it open.
-func TestStoreOnTheServicesPool(t *testing.T) {
-	servetest.Run(t, func(t *testing.T) serve.Store {
-		db := pool(t, file(t))
-		db.SetMaxOpenConns(1)
-		s := servesql.New(db, servesql.SQLite, &servesql.Options{Prefix: "ours_"})
-		require.NoError(t, s.Migrate(t.Context()))
-		t.Cleanup(func() {
-			require.NoError(t, s.Close())
-			var n int
-			require.NoError(t, db.QueryRow(`SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'ours!_%' ESCAPE '!' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'`).Scan(&n))
-			require.Zero(t, n)
-		})
-		return s
-	})
+// on returns a store on the service's own pool of a SQLite file.
+func on(db *sql.DB) *servesql.Store { return servesql.New(sqlstore.New(db, sqlstore.SQLite, nil)) }
+
+// TestPrefix: all that the store makes lies under its prefix.
+func TestPrefix(t *testing.T) {
+	db := pool(t, file(t))
+	s := servesql.New(sqlstore.New(db, sqlstore.SQLite, &sqlstore.Options{Prefix: "ours_"}))
+	require.NoError(t, s.Migrate(t.Context()))
+	require.NoError(t, s.AppendPredictions(t.Context(), day(0)))
+	var n int
+	require.NoError(t, db.QueryRow(`SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'ours!_%' ESCAPE '!' AND name NOT LIKE 'sqlite!_%' ESCAPE '!'`).Scan(&n))
+	require.Zero(t, n)
 }
 
 // TestReopen: everything survives closing, schemas included.
@@ -85,16 +102,15 @@ func TestReopen(t *testing.T) {
 }
 
 func TestMigrations(t *testing.T) {
-	steps, err := servesql.Migrations(&servesql.Options{Prefix: "ours_"})
+	opts := &sqlstore.Options{Prefix: "ours_"}
+	steps, err := servesql.Schema().Migrations(sqlstore.SQLite, opts)
 	require.NoError(t, err)
 	require.Contains(t, steps[0].SQL, "CREATE TABLE ours_serve_prediction")
 	db := pool(t, file(t))
 	_, err = db.Exec(steps[0].SQL)
 	require.NoError(t, err)
-	require.NoError(t, servesql.New(db, servesql.SQLite, &servesql.Options{Prefix: "ours_"}).Migrate(t.Context()), "nothing is left to do")
-	_, err = servesql.Migrations(&servesql.Options{Prefix: "no; DROP"})
-	require.ErrorIs(t, err, serve.ErrInvalid)
-	require.ErrorIs(t, servesql.New(pool(t, file(t)), "oracle", nil).Migrate(t.Context()), serve.ErrUnsupported)
+	require.NoError(t, servesql.New(sqlstore.New(db, sqlstore.SQLite, opts)).Migrate(t.Context()), "nothing is left to do")
+	require.ErrorIs(t, servesql.New(sqlstore.New(pool(t, file(t)), "oracle", nil)).Migrate(t.Context()), serve.ErrUnsupported)
 }
 
 func TestOpenErrors(t *testing.T) {
@@ -112,7 +128,7 @@ func TestOpenErrors(t *testing.T) {
 	newer := file(t)
 	require.NoError(t, open(t, newer).Close())
 	db := pool(t, newer)
-	_, err = db.Exec(`INSERT INTO mlloop_migration VALUES ('serve', 2, '002_x.sql', 'x', 0)`)
+	_, err = db.Exec(`INSERT INTO mlloop_migration (store, version, name, checksum, applied_at) VALUES ('serve', 2, '002_x.sql', 'x', 0)`)
 	require.NoError(t, err)
 	_, err = servesql.Open(t.Context(), "sqlite:"+newer, nil)
 	require.ErrorIs(t, err, serve.ErrUnsupported)
@@ -139,7 +155,7 @@ func TestClosedStore(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	db := pool(t, file(t))
 	db.SetMaxOpenConns(1) // the pragma below is the connection's
-	s := servesql.New(db, servesql.SQLite, nil)
+	s := on(db)
 	require.NoError(t, s.Migrate(t.Context()))
 	var pages int
 	require.NoError(t, db.QueryRow(`PRAGMA page_count`).Scan(&pages))

@@ -20,43 +20,45 @@ type storeCase struct {
 	name string
 	why  string // what a reader should learn when the case fails
 	run  func(t *testing.T, s serve.Store)
+	many bool // it needs several goroutines, or waits for others
 }
 
 func storeCases() []storeCase {
 	return []storeCase{
-		{"predictions come back", "every field of a prediction survives storing, times to the millisecond in UTC", testRoundTrip},
-		{"odd values come back", "NaN of any bits, infinities, -0, bytes that are no text and nulls survive bit by bit", testOddValues},
-		{"nothing is kept of the arguments", "callers reuse their buffers", testKeepsNothing},
-		{"predictions are paged", "After and Limit walk the log in the order of storing", testPredictionPages},
-		{"predictions by variant and status", "Variants and Statuses select; nil means all", testSelection},
-		{"one request is one prediction", "an ID and Index with the same inputs is answered once, by whichever variant", testSameRequest},
-		{"an ID may be used again", "other inputs under an ID are a further attempt with a row of its own", testReusedID},
-		{"rows of a batch", "a batch is one ID; its rows are apart by Index, and from IDs that look like them", testBatchRows},
-		{"unanswered attempts", "after an attempt that nobody answered comes a further one; after an answer none", testUnanswered},
-		{"a fallback is one attempt", "the canary's failure and the primary's answer or failure in its place are one attempt", testFallback},
-		{"a shadow stands beside an answer", "a shadow's row belongs to the attempt with its Digest, once, and to none alone", testShadow},
-		{"a record stored twice", "a batch that is stored again after a lost acknowledgement changes nothing", testStoredTwice},
-		{"labels join", "a label comes with the answers of its row, the caller's first; failures are left out", testLabelsJoin},
-		{"labels join the latest attempt before them", "a later attempt does not take an earlier one's label", testLabelsOfAttempts},
-		{"labels are paged", "After and Limit count labels, not joined rows", testLabelPages},
-		{"unknown labels", "a label without an answer is returned as it came, the others are stored", testUnknownLabels},
-		{"label again", "an equal label is a no-op; another value is a correction that names what it replaces", testRelabel},
-		{"labels by output", "each output of a row has labels of its own", testOutputs},
-		{"models are apart", "the same ID in two models is two predictions", testModels},
-		{"lookup", "predictions are found by ID, with the latest label of their row", testLookup},
-		{"counts", "answers, failures, attempts, shadows, labels and corrections are counted apart", testCounts},
-		{"erase", "a subject's predictions go, by key and by ID, with their labels; cursors stay valid", testErase},
-		{"trim", "the oldest go, but nothing that is kept; labels stay while their row has a prediction", testTrim},
-		{"routes", "a route is replaced only from the revision it was made from", testRoutes},
-		{"fenced routes", "a writer with an older token changes nothing, whatever revision it has read", testFencedRoutes},
-		{"one route wins", "of 200 writers from one revision exactly one succeeds, the first time too", testRouteRace},
-		{"routes move one by one", "each success is a revision of its own, none is lost", testRouteMoves},
-		{"waiting for a route", "WaitRoute returns at once when the revision is another, and ends with its context", testWaitRoute},
-		{"waiting for one another", "WaitRoute returns with the change that it waits for, whenever it comes", testWaitRoutes},
-		{"empty store", "asking an empty store is no error, except for a route", testEmpty},
-		{"concurrent writers", "stores are safe for concurrent use and lose nothing", testConcurrent},
-		{"bad rows", "values that do not fit their schema are refused, with nothing stored", testBadRows},
-		{"cancelled context", "a cancelled context stops a call with its own error", testCancelled},
+		{"predictions come back", "every field of a prediction survives storing, times to the millisecond in UTC", testRoundTrip, false},
+		{"odd values come back", "NaN of any bits, infinities, -0, bytes that are no text and nulls survive bit by bit", testOddValues, false},
+		{"nothing is kept of the arguments", "callers reuse their buffers", testKeepsNothing, false},
+		{"predictions are paged", "After and Limit walk the log in the order of storing", testPredictionPages, false},
+		{"predictions by variant and status", "Variants and Statuses select; nil means all", testSelection, false},
+		{"one request is one prediction", "an ID and Index with the same inputs is answered once, by whichever variant", testSameRequest, false},
+		{"an ID may be used again", "other inputs under an ID are a further attempt with a row of its own", testReusedID, false},
+		{"rows of a batch", "a batch is one ID; its rows are apart by Index, and from IDs that look like them", testBatchRows, false},
+		{"unanswered attempts", "after an attempt that nobody answered comes a further one; after an answer none", testUnanswered, false},
+		{"a fallback is one attempt", "the canary's failure and the primary's answer or failure in its place are one attempt", testFallback, false},
+		{"a shadow stands beside an answer", "a shadow's row belongs to the attempt with its Digest, once, and to none alone", testShadow, false},
+		{"a record stored twice", "a batch that is stored again after a lost acknowledgement changes nothing", testStoredTwice, false},
+		{"labels join", "a label comes with the answers of its row, the caller's first; failures are left out", testLabelsJoin, false},
+		{"labels join the latest attempt before them", "a later attempt does not take an earlier one's label", testLabelsOfAttempts, false},
+		{"labels are paged", "After and Limit count labels, not joined rows", testLabelPages, false},
+		{"unknown labels", "a label without an answer is returned as it came, the others are stored", testUnknownLabels, false},
+		{"label again", "an equal label is a no-op; another value is a correction that names what it replaces", testRelabel, false},
+		{"labels by output", "each output of a row has labels of its own", testOutputs, false},
+		{"models are apart", "the same ID in two models is two predictions", testModels, false},
+		{"lookup", "predictions are found by ID, with the latest label of their row", testLookup, false},
+		{"counts", "answers, failures, attempts, shadows, labels and corrections are counted apart", testCounts, false},
+		{"erase", "a subject's predictions go, by key and by ID, with their labels; cursors stay valid", testErase, false},
+		{"trim", "the oldest go, but nothing that is kept; labels stay while their row has a prediction", testTrim, false},
+		{"routes", "a route is replaced only from the revision it was made from", testRoutes, false},
+		{"fenced routes", "a writer with an older token changes nothing, whatever revision it has read", testFencedRoutes, false},
+		{"one route wins", "of 200 writers from one revision exactly one succeeds, the first time too", testRouteRace, true},
+		{"routes move one by one", "each success is a revision of its own, none is lost", testRouteMoves, true},
+		{"waiting for a route", "WaitRoute returns at once when the revision is another, and ends with its context", testWaitRoute, true},
+		{"waiting for one another", "WaitRoute returns with the change that it waits for, whenever it comes", testWaitRoutes, true},
+		{"empty store", "asking an empty store is no error, except for a route", testEmpty, false},
+		{"concurrent writers", "stores are safe for concurrent use and lose nothing", testConcurrent, true},
+		{"odd texts", "ids and keys are text that every database keeps; labels may be any", testOddTexts, false},
+		{"bad rows", "values that do not fit their schema are refused, with nothing stored", testBadRows, false},
+		{"cancelled context", "a cancelled context stops a call with its own error", testCancelled, false},
 	}
 }
 
@@ -64,7 +66,20 @@ func storeCases() []storeCase {
 // newStore returns an empty store that is closed when its test ends.
 func Run(t *testing.T, newStore func(t *testing.T) serve.Store) {
 	t.Helper()
-	for _, c := range storeCases() {
+	runCases(t, storeCases(), newStore)
+}
+
+// RunInTx is Run for stores inside a caller's transaction, which one goroutine
+// uses and whose WaitRoute is Unsupported.
+func RunInTx(t *testing.T, newStore func(t *testing.T) serve.Store) {
+	t.Helper()
+	cases := slices.DeleteFunc(storeCases(), func(c storeCase) bool { return c.many })
+	runCases(t, append(cases, storeCase{"waiting in a transaction", "it would wait for ever", testWaitInTx, false}), newStore)
+}
+
+func runCases(t *testing.T, cases []storeCase, newStore func(t *testing.T) serve.Store) {
+	t.Helper()
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			defer func() {
 				if t.Failed() {
@@ -321,6 +336,48 @@ func testCancelled(t *testing.T, s serve.Store) {
 	_, err := s.Predictions(ctx, serve.PredictionQuery{Model: "churn"})
 	require.ErrorIs(t, err, context.Canceled)
 	require.Empty(t, predictionsOf(t, s, serve.PredictionQuery{Model: "churn"}))
+}
+
+func testOddTexts(t *testing.T, s serve.Store) {
+	for _, odd := range []string{"a\x00b", "\xff"} {
+		for _, set := range []func(p *serve.Prediction){
+			func(p *serve.Prediction) { p.ID = odd }, func(p *serve.Prediction) { p.Key = odd }, func(p *serve.Prediction) { p.Model = odd },
+			func(p *serve.Prediction) { p.TraceID = odd }, func(p *serve.Prediction) { p.Error = odd },
+		} {
+			p := prediction("churn", "a", serve.Primary)
+			set(&p)
+			require.ErrorIs(t, s.AppendPredictions(t.Context(), []serve.Prediction{prediction("churn", "b", serve.Primary), p}), serve.ErrInvalid)
+		}
+		unknown, err := s.AppendLabels(t.Context(), []serve.Label{label("churn", odd, frame.IntValue(1))})
+		require.NoError(t, err)
+		require.Len(t, unknown, 1)
+		l := label("churn", "a", frame.IntValue(1))
+		l.Output = odd
+		_, err = s.AppendLabels(t.Context(), []serve.Label{l})
+		require.ErrorIs(t, err, serve.ErrInvalid)
+		found, err := s.Lookup(t.Context(), "churn", []string{odd})
+		require.NoError(t, err)
+		require.Empty(t, found)
+		n, err := s.Erase(t.Context(), "churn", []string{odd})
+		require.NoError(t, err)
+		require.Zero(t, n)
+	}
+	require.Empty(t, predictionsOf(t, s, serve.PredictionQuery{Model: "churn"}))
+
+	require.NoError(t, s.AppendPredictions(t.Context(), []serve.Prediction{prediction("churn", "größer ? ' \" {p} $1", serve.Primary)}))
+	values := []frame.Value{
+		frame.StringValue(""), frame.StringValue("a\x00b"), frame.StringValue("\xff\xfe"), frame.StringValue(`\"[],{}`), frame.FloatValue(math.NaN()),
+		frame.FloatValue(math.Inf(-1)), frame.TimeValue(-1), frame.BoolValue(true),
+	}
+	for _, v := range values {
+		appendLabels(t, s, label("churn", "größer ? ' \" {p} $1", v))
+	}
+	got := labelsOf(t, s, serve.LabelQuery{Model: "churn"})
+	require.Len(t, got, len(values))
+	for i, v := range values {
+		require.True(t, v.Equal(got[i].Truth.Value), "%q", v.Text())
+		require.True(t, i == 0 || values[i-1].Equal(got[i].Truth.Replaces), "%q", v.Text())
+	}
 }
 
 func testBadRows(t *testing.T, s serve.Store) {

@@ -160,3 +160,8 @@ func testWaitRoutes(t *testing.T, s serve.Store) {
 	wg.Wait()
 	requireRoute(t, s, serve.Route{Model: "churn", Primary: 1, Rev: moves})
 }
+
+func testWaitInTx(t *testing.T, s serve.Store) {
+	_, err := s.WaitRoute(t.Context(), "churn", 0)
+	require.ErrorIs(t, err, serve.ErrUnsupported)
+}

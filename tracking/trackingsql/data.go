@@ -2,10 +2,9 @@ package trackingsql
 
 import (
 	"context"
-	"database/sql"
 	"math"
 
-	"github.com/mlloop/mlloop/internal/sqlstore"
+	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/tracking"
 )
 
@@ -32,24 +31,20 @@ func dataTables() []dataTable {
 
 // loadData fills in the data of runs, which have the numbers nums: one query a
 // table, not one a run.
-func (s *Store) loadData(ctx context.Context, tx *sql.Tx, nums []int64, runs []tracking.RunRecord) error {
+func loadData(ctx context.Context, tx *sqlstore.Tx, nums []int64, runs []tracking.RunRecord) error {
 	byNum := make(map[int64]*tracking.RunRecord, len(nums))
 	for i, num := range nums {
 		byNum[num] = &runs[i]
 	}
 	for _, table := range dataTables() {
-		rows, err := tx.QueryContext(ctx, s.db.SQL(`SELECT run, `+table.columns+` FROM {p}`+table.name+
-			` WHERE run IN (`+marks(len(nums))+`) ORDER BY run, `+table.order), anys(nums)...)
-		if err != nil {
-			return err
-		}
-		err = sqlstore.Each(rows, func(columns sqlstore.Scanner) error {
-			return table.add(func(dest ...any) (*tracking.RunRecord, error) {
+		_, err := sqlstore.Select(ctx, tx, func(columns sqlstore.Scanner) (struct{}, error) {
+			return struct{}{}, table.add(func(dest ...any) (*tracking.RunRecord, error) {
 				var num int64
 				err := columns.Scan(append([]any{&num}, dest...)...)
 				return byNum[num], err
 			})
-		})
+		}, `SELECT run, `+table.columns+` FROM {p}`+table.name+
+			` WHERE run IN (`+marks(len(nums))+`) ORDER BY run, `+table.order, anys(nums)...)
 		if err != nil {
 			return err
 		}

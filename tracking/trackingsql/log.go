@@ -3,14 +3,13 @@ package trackingsql
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"maps"
 	"math"
 	"slices"
 	"strings"
 
 	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/internal/sqlstore"
+	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/tracking"
 )
 
@@ -18,59 +17,63 @@ import (
 // of a statement is spread, few enough for SQLite's 32,766 variables.
 const insertRows = 100
 
-// Log implements tracking.Store.
+// Log implements tracking.Store. It writes each kind of record in the order of
+// its key, so that two batches never wait for one another.
 func (s *Store) Log(ctx context.Context, runID string, b tracking.Batch) error {
+	if err := tracking.CheckText(runID); err != nil {
+		return err
+	}
 	if err := b.CheckText(); err != nil {
 		return err
 	}
-	return s.db.Tx(ctx, func(tx *sql.Tx) error {
-		run, err := s.runNum(ctx, tx, runID)
+	return s.db.Tx(ctx, func(tx *sqlstore.Tx) error {
+		run, err := runNum(ctx, tx, runID)
 		if err != nil {
 			return err
 		}
-		if err := s.logParams(ctx, tx, run, b.Params); err != nil {
+		if err := logParams(ctx, tx, run, b.Params); err != nil {
 			return err
 		}
-		if err := s.logTags(ctx, tx, run, b.Tags); err != nil {
+		if err := logTags(ctx, tx, run, b.Tags); err != nil {
 			return err
 		}
-		if err := s.logInputs(ctx, tx, run, b.Inputs); err != nil {
+		if err := logInputs(ctx, tx, run, b.Inputs); err != nil {
 			return err
 		}
-		if err := s.logArtifacts(ctx, tx, run, b.Artifacts); err != nil {
+		if err := logArtifacts(ctx, tx, run, b.Artifacts); err != nil {
 			return err
 		}
-		return s.logMetrics(ctx, tx, run, b.Metrics)
+		return logMetrics(ctx, tx, run, b.Metrics)
 	})
 }
 
-func (s *Store) logParams(ctx context.Context, tx *sql.Tx, run int64, params map[string]string) error {
-	for key, value := range params {
-		if err := s.logParam(ctx, tx, run, key, value); err != nil {
+func logParams(ctx context.Context, tx *sqlstore.Tx, run int64, params map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(params)) {
+		if err := logParam(ctx, tx, run, key, params[key]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Store) logParam(ctx context.Context, tx *sql.Tx, run int64, key, value string) error {
-	_, err := tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_param (run, key, value) VALUES (?, ?, ?)
-		ON CONFLICT (run, key) DO NOTHING`), run, key, value)
+func logParam(ctx context.Context, tx *sqlstore.Tx, run int64, key, value string) error {
+	_, err := tx.Exec(ctx, `INSERT INTO {p}tracking_param (run, key, value) VALUES (?, ?, ?)
+		ON CONFLICT (run, key) DO NOTHING`, run, key, value)
 	if err != nil {
 		return err
 	}
 	var stored string
-	err = tx.QueryRowContext(ctx, s.db.SQL(`SELECT value FROM {p}tracking_param WHERE run = ? AND key = ?`), run, key).Scan(&stored)
+	err = tx.QueryRow(ctx, `SELECT value FROM {p}tracking_param WHERE run = ? AND key = ?`, run, key).Scan(&stored)
 	if err == nil && stored != value {
 		err = fault.Errorf(tracking.ErrAlreadyExists, "param %q is %q already and cannot become %q", key, stored, value)
 	}
 	return err
 }
 
-func (s *Store) logTags(ctx context.Context, tx *sql.Tx, run int64, tags map[string]string) error {
-	for key, value := range tags {
-		_, err := tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_tag (run, key, value) VALUES (?, ?, ?)
-			ON CONFLICT (run, key) DO UPDATE SET value = excluded.value`), run, key, value)
+func logTags(ctx context.Context, tx *sqlstore.Tx, run int64, tags map[string]string) error {
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		_, err := tx.Exec(ctx, `INSERT INTO {p}tracking_tag (run, key, value) VALUES (?, ?, ?)
+			ON CONFLICT (run, key) DO UPDATE SET value = excluded.value`, run, key, tags[key])
 		if err != nil {
 			return err
 		}
@@ -78,10 +81,13 @@ func (s *Store) logTags(ctx context.Context, tx *sql.Tx, run int64, tags map[str
 	return nil
 }
 
-func (s *Store) logInputs(ctx context.Context, tx *sql.Tx, run int64, inputs []tracking.Input) error {
+func logInputs(ctx context.Context, tx *sqlstore.Tx, run int64, inputs []tracking.Input) error {
+	inputs = slices.SortedStableFunc(slices.Values(inputs), func(a, b tracking.Input) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.Context, b.Context))
+	})
 	for _, in := range inputs {
-		_, err := tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_input (run, name, digest, context, source, row_count)
-			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (run, name, digest, context) DO NOTHING`),
+		_, err := tx.Exec(ctx, `INSERT INTO {p}tracking_input (run, name, digest, context, source, row_count)
+			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (run, name, digest, context) DO NOTHING`,
 			run, in.Name, in.Digest, in.Context, in.Source, in.Rows)
 		if err != nil {
 			return err
@@ -90,10 +96,11 @@ func (s *Store) logInputs(ctx context.Context, tx *sql.Tx, run int64, inputs []t
 	return nil
 }
 
-func (s *Store) logArtifacts(ctx context.Context, tx *sql.Tx, run int64, artifacts []tracking.Artifact) error {
+func logArtifacts(ctx context.Context, tx *sqlstore.Tx, run int64, artifacts []tracking.Artifact) error {
+	artifacts = slices.SortedStableFunc(slices.Values(artifacts), func(a, b tracking.Artifact) int { return cmp.Compare(a.Path, b.Path) })
 	for _, a := range artifacts {
-		_, err := tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_artifact (run, path, digest, size) VALUES (?, ?, ?, ?)
-			ON CONFLICT (run, path) DO UPDATE SET digest = excluded.digest, size = excluded.size`),
+		_, err := tx.Exec(ctx, `INSERT INTO {p}tracking_artifact (run, path, digest, size) VALUES (?, ?, ?, ?)
+			ON CONFLICT (run, path) DO UPDATE SET digest = excluded.digest, size = excluded.size`,
 			run, a.Path, a.Digest, a.Size)
 		if err != nil {
 			return err
@@ -102,7 +109,7 @@ func (s *Store) logArtifacts(ctx context.Context, tx *sql.Tx, run int64, artifac
 	return nil
 }
 
-func (s *Store) logMetrics(ctx context.Context, tx *sql.Tx, run int64, points []tracking.Metric) error {
+func logMetrics(ctx context.Context, tx *sqlstore.Tx, run int64, points []tracking.Metric) error {
 	latest := map[string]tracking.Metric{}
 	for _, m := range points {
 		if old, ok := latest[m.Key]; !ok || m.Compare(old) > 0 {
@@ -112,10 +119,10 @@ func (s *Store) logMetrics(ctx context.Context, tx *sql.Tx, run int64, points []
 	keys := slices.Sorted(maps.Keys(latest))
 	nums := make(map[string]int64, len(keys))
 	for chunk := range slices.Chunk(keys, insertRows) {
-		if err := s.upsertLatest(ctx, tx, run, chunk, latest); err != nil {
+		if err := upsertLatest(ctx, tx, run, chunk, latest); err != nil {
 			return err
 		}
-		if err := s.metricNums(ctx, tx, run, chunk, nums); err != nil {
+		if err := metricNums(ctx, tx, run, chunk, nums); err != nil {
 			return err
 		}
 	}
@@ -124,7 +131,7 @@ func (s *Store) logMetrics(ctx context.Context, tx *sql.Tx, run int64, points []
 		return cmp.Or(cmp.Compare(nums[a.Key], nums[b.Key]), a.Compare(b))
 	})
 	for chunk := range slices.Chunk(points, insertRows) {
-		if err := s.insertPoints(ctx, tx, chunk, nums); err != nil {
+		if err := insertPoints(ctx, tx, chunk, nums); err != nil {
 			return err
 		}
 	}
@@ -133,45 +140,41 @@ func (s *Store) logMetrics(ctx context.Context, tx *sql.Tx, run int64, points []
 
 // upsertLatest makes the rows of the keys, or moves them to a later point. The
 // comparison is in the statement, so that no other writer's point is lost.
-func (s *Store) upsertLatest(ctx context.Context, tx *sql.Tx, run int64, keys []string, latest map[string]tracking.Metric) error {
+func upsertLatest(ctx context.Context, tx *sqlstore.Tx, run int64, keys []string, latest map[string]tracking.Metric) error {
 	args := make([]any, 0, 6*len(keys))
 	for _, key := range keys {
 		m := latest[key]
 		isNumber, value := number(m.Value)
 		args = append(args, run, key, m.Step, m.Time.UnixMilli(), isNumber, value)
 	}
-	_, err := tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_metric AS old (run, key, step, time, is_number, value)
+	_, err := tx.Exec(ctx, `INSERT INTO {p}tracking_metric AS old (run, key, step, time, is_number, value)
 		VALUES `+tuples(len(keys), 6)+`
 		ON CONFLICT (run, key) DO UPDATE
 		SET step = excluded.step, time = excluded.time, is_number = excluded.is_number, value = excluded.value
-		WHERE (excluded.step, excluded.time, excluded.is_number, excluded.value) > (old.step, old.time, old.is_number, old.value)`), args...)
+		WHERE (excluded.step, excluded.time, excluded.is_number, excluded.value) > (old.step, old.time, old.is_number, old.value)`, args...)
 	return err
 }
 
 // metricNums adds the numbers of the keys' rows to nums.
-func (s *Store) metricNums(ctx context.Context, tx *sql.Tx, run int64, keys []string, nums map[string]int64) error {
-	rows, err := tx.QueryContext(ctx, s.db.SQL(`SELECT key, num FROM {p}tracking_metric WHERE run = ? AND key IN (`+marks(len(keys))+`)`),
-		append([]any{run}, anys(keys)...)...)
-	if err != nil {
-		return err
-	}
-	return sqlstore.Each(rows, func(row sqlstore.Scanner) error {
+func metricNums(ctx context.Context, tx *sqlstore.Tx, run int64, keys []string, nums map[string]int64) error {
+	_, err := sqlstore.Select(ctx, tx, func(row sqlstore.Scanner) (struct{}, error) {
 		var key string
 		var num int64
 		err := row.Scan(&key, &num)
 		nums[key] = num
-		return err
-	})
+		return struct{}{}, err
+	}, `SELECT key, num FROM {p}tracking_metric WHERE run = ? AND key IN (`+marks(len(keys))+`)`, append([]any{run}, anys(keys)...)...)
+	return err
 }
 
-func (s *Store) insertPoints(ctx context.Context, tx *sql.Tx, points []tracking.Metric, nums map[string]int64) error {
+func insertPoints(ctx context.Context, tx *sqlstore.Tx, points []tracking.Metric, nums map[string]int64) error {
 	args := make([]any, 0, 5*len(points))
 	for _, m := range points {
 		isNumber, value := number(m.Value)
 		args = append(args, nums[m.Key], m.Step, m.Time.UnixMilli(), isNumber, value)
 	}
-	_, err := tx.ExecContext(ctx, s.db.SQL(`INSERT INTO {p}tracking_point (metric, step, time, is_number, value)
-		VALUES `+tuples(len(points), 5)+` ON CONFLICT DO NOTHING`), args...)
+	_, err := tx.Exec(ctx, `INSERT INTO {p}tracking_point (metric, step, time, is_number, value)
+		VALUES `+tuples(len(points), 5)+` ON CONFLICT DO NOTHING`, args...)
 	return err
 }
 

@@ -3,12 +3,11 @@ package trackingsql
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"strings"
 
 	"github.com/mlloop/mlloop/internal/fault"
-	"github.com/mlloop/mlloop/internal/sqlstore"
+	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/tracking"
 )
 
@@ -25,15 +24,15 @@ func (s *Store) Run(ctx context.Context, id string) (tracking.RunRecord, error) 
 		return tracking.RunRecord{}, err
 	}
 	var found []tracking.RunRecord
-	err := s.db.ReadTx(ctx, func(tx *sql.Tx) (err error) {
-		found, err = s.records(ctx, tx, `SELECT `+runColumns+` FROM {p}tracking_run r WHERE r.id = ?`, id)
+	err := s.db.ReadTx(ctx, func(tx *sqlstore.Tx) (err error) {
+		found, err = records(ctx, tx, `SELECT `+runColumns+` FROM {p}tracking_run r WHERE r.id = ?`, id)
 		return err
 	})
 	if err != nil {
 		return tracking.RunRecord{}, err
 	}
 	if len(found) == 0 {
-		return tracking.RunRecord{}, noRun()
+		return tracking.RunRecord{}, fault.Errorf(tracking.ErrNotFound, "not found")
 	}
 	return found[0], nil
 }
@@ -44,13 +43,13 @@ func (s *Store) Runs(ctx context.Context, q tracking.RunQuery) (runs []tracking.
 		return nil, "", err
 	}
 	limit := cmp.Or(q.Limit, 1000)
-	err = s.db.ReadTx(ctx, func(tx *sql.Tx) error {
-		if err := s.checkPage(ctx, tx, q.Page); err != nil {
+	err = s.db.ReadTx(ctx, func(tx *sqlstore.Tx) error {
+		if err := checkPage(ctx, tx, q.Page); err != nil {
 			return err
 		}
 		where, args := conditions(q)
 		query := `SELECT ` + runColumns + ` FROM {p}tracking_run r` + where + ` ORDER BY r.started_at DESC, r.id DESC LIMIT ?`
-		runs, err = s.records(ctx, tx, query, append(args, limit+1)...) // one more tells whether a page follows
+		runs, err = records(ctx, tx, query, append(args, limit+1)...) // one more tells whether a page follows
 		return err
 	})
 	if err != nil {
@@ -64,11 +63,11 @@ func (s *Store) Runs(ctx context.Context, q tracking.RunQuery) (runs []tracking.
 }
 
 // checkPage checks a page token: the id of the last run of the page before.
-func (s *Store) checkPage(ctx context.Context, tx *sql.Tx, token string) error {
+func checkPage(ctx context.Context, tx *sqlstore.Tx, token string) error {
 	if token == "" {
 		return nil
 	}
-	_, err := s.runNum(ctx, tx, token)
+	_, err := runNum(ctx, tx, token)
 	if errors.Is(err, tracking.ErrNotFound) {
 		return fault.Errorf(tracking.ErrInvalid, "page token %q: unknown", token)
 	}
@@ -102,28 +101,24 @@ func conditions(q tracking.RunQuery) (string, []any) {
 }
 
 // records returns the runs that the query selects, with their data.
-func (s *Store) records(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]tracking.RunRecord, error) {
-	rows, err := tx.QueryContext(ctx, s.db.SQL(query), args...)
-	if err != nil {
-		return nil, err
-	}
-	var runs []tracking.RunRecord
+func records(ctx context.Context, tx *sqlstore.Tx, query string, args ...any) ([]tracking.RunRecord, error) {
 	var nums []int64
-	err = sqlstore.Each(rows, func(row sqlstore.Scanner) error {
-		var r tracking.RunRecord
+	runs, err := sqlstore.Select(ctx, tx, func(row sqlstore.Scanner) (tracking.RunRecord, error) {
+		r := tracking.RunRecord{RunData: tracking.RunData{
+			Metrics: map[string]tracking.Metric{}, Params: map[string]string{}, Tags: map[string]string{},
+		}}
 		var num int64
 		err := row.Scan(append([]any{&num}, runFields(&r.RunInfo)...)...)
-		r.Metrics, r.Params, r.Tags = map[string]tracking.Metric{}, map[string]string{}, map[string]string{}
-		runs, nums = append(runs, r), append(nums, num)
-		return err
-	})
+		nums = append(nums, num)
+		return r, err
+	}, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	const chunk = 500 // runs whose data one query gets
 	for from := 0; from < len(nums); from += chunk {
 		to := min(from+chunk, len(nums))
-		if err := s.loadData(ctx, tx, nums[from:to], runs[from:to]); err != nil {
+		if err := loadData(ctx, tx, nums[from:to], runs[from:to]); err != nil {
 			return nil, err
 		}
 	}
@@ -136,8 +131,8 @@ func (s *Store) MetricHistory(ctx context.Context, runID, key string) ([]trackin
 		return nil, err
 	}
 	var points []tracking.Metric
-	err := s.db.ReadTx(ctx, func(tx *sql.Tx) error {
-		num, err := s.runNum(ctx, tx, runID)
+	err := s.db.ReadTx(ctx, func(tx *sqlstore.Tx) error {
+		num, err := runNum(ctx, tx, runID)
 		if err != nil {
 			return err
 		}
@@ -145,10 +140,10 @@ func (s *Store) MetricHistory(ctx context.Context, runID, key string) ([]trackin
 			var p point
 			err := row.Scan(p.columns()...)
 			return p.metric(key), err
-		}, s.db.SQL(`SELECT p.step, p.time, p.is_number, p.value
+		}, `SELECT p.step, p.time, p.is_number, p.value
 			FROM {p}tracking_metric m JOIN {p}tracking_point p ON p.metric = m.num
 			WHERE m.run = ? AND m.key = ?
-			ORDER BY p.step, p.time, p.is_number, p.value`), num, key)
+			ORDER BY p.step, p.time, p.is_number, p.value`, num, key)
 		return err
 	})
 	return points, err

@@ -10,10 +10,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	_ "modernc.org/sqlite"
 
+	"github.com/mlloop/mlloop/internal/pgtest"
+	"github.com/mlloop/mlloop/internal/sqltest"
+	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/tracking"
 	"github.com/mlloop/mlloop/tracking/trackingsql"
 	"github.com/mlloop/mlloop/tracking/trackingtest"
@@ -33,25 +37,142 @@ func open(t testing.TB, url string) *trackingsql.Store {
 	return s
 }
 
-// pool is a service's own pool.
+// pool is a service's own pool, exactly as the documentation asks for it.
 func pool(t *testing.T) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "service.db")+
-		"?_pragma=busy_timeout(10000)&_pragma=foreign_keys(on)&_pragma=journal_mode(wal)&_pragma=synchronous(normal)&_txlock=immediate")
+	return poolOf(t, filepath.Join(t.TempDir(), "service.db"))
+}
+
+func poolOf(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", sqltest.ServiceURL(path))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return db
 }
 
 func TestStore(t *testing.T) {
-	trackingtest.Run(t, func(t *testing.T) tracking.Store { return open(t, file(t)) })
+	sqltest.Each(t, trackingsql.Schema(), func(t *testing.T, open sqltest.Open) {
+		trackingtest.Run(t, func(t *testing.T) tracking.Store { return trackingsql.New(open(t)) })
+	})
 }
 
-func TestStoreOnTheServicesPool(t *testing.T) {
-	trackingtest.Run(t, func(t *testing.T) tracking.Store {
-		s := trackingsql.New(pool(t), trackingsql.SQLite, &trackingsql.Options{Prefix: "ml_"})
-		require.NoError(t, s.Migrate(t.Context()))
-		return s
+func TestStoreInTheServicesTransaction(t *testing.T) {
+	sqltest.EachTx(t, trackingsql.Schema(), func(t *testing.T, open sqltest.Open) {
+		trackingtest.RunSequential(t, func(t *testing.T) tracking.Store { return trackingsql.New(open(t)) })
+	})
+}
+
+// A server may grant two connections, one of which a reader holds.
+func TestStoreOnTwoConnections(t *testing.T) {
+	for name, open := range map[string]sqltest.Open{"sqlite": sqltest.SQLite, "postgresql": sqltest.PostgreSQL} {
+		t.Run(name, func(t *testing.T) {
+			if name == "postgresql" {
+				pgtest.URL(t) // skips
+			}
+			trackingtest.Run(t, func(t *testing.T) tracking.Store {
+				db := open(t)
+				db.Pool().SetMaxOpenConns(2)
+				s := trackingsql.New(db)
+				require.NoError(t, s.Migrate(t.Context()))
+				return s
+			})
+		})
+	}
+}
+
+// On a pool as documented no write fails because others write.
+func TestManyWritersOnTheServicesPool(t *testing.T) {
+	sqltest.Each(t, trackingsql.Schema(), func(t *testing.T, open sqltest.Open) {
+		s := trackingsql.New(open(t))
+		ctx := t.Context()
+		require.NoError(t, s.CreateExperiment(ctx, tracking.Experiment{ID: "e", Name: "e"}))
+		require.NoError(t, s.CreateRun(ctx, tracking.RunInfo{ID: "r", ExperimentID: "e", Status: tracking.Running}))
+		const writers = 200
+		errs := make([]error, writers)
+		var wg sync.WaitGroup
+		for i := range errs {
+			wg.Go(func() {
+				errs[i] = s.Log(ctx, "r", tracking.Batch{Metrics: []tracking.Metric{{Key: "m", Step: int64(i), Value: 1, Time: time.UnixMilli(1)}}})
+			})
+		}
+		wg.Wait()
+		require.NoError(t, errors.Join(errs...))
+		points, err := s.MetricHistory(ctx, "r", "m")
+		require.NoError(t, err)
+		require.Len(t, points, writers)
+	})
+}
+
+// Many programs may start on one new database at once.
+func TestConcurrentFirstMigrates(t *testing.T) {
+	for _, dialect := range []sqlstore.Dialect{sqlstore.SQLite, sqlstore.PostgreSQL} {
+		t.Run(string(dialect), func(t *testing.T) {
+			var connect func(t *testing.T) *sqlstore.DB
+			if dialect == sqlstore.PostgreSQL {
+				url, schema := pgtest.With(t, pgtest.URL(t), "pool_max_conns", "1"), pgtest.Schema(t)
+				connect = func(t *testing.T) *sqlstore.DB {
+					return sqltest.Reopen(t, url, &sqlstore.Options{Schema: schema})
+				}
+			} else {
+				path := filepath.Join(t.TempDir(), "service.db")
+				connect = func(t *testing.T) *sqlstore.DB { return sqlstore.New(poolOf(t, path), sqlstore.SQLite, nil) }
+			}
+			for range 2 { // the second time nothing is left to do
+				migrateAtOnce(t, connect)
+			}
+		})
+	}
+}
+
+func migrateAtOnce(t *testing.T, connect func(t *testing.T) *sqlstore.DB) {
+	const programs = 60
+	dbs, errs := make([]*sqlstore.DB, programs), make([]error, programs)
+	for i := range dbs {
+		dbs[i] = connect(t)
+	}
+	var wg sync.WaitGroup
+	for i, db := range dbs {
+		wg.Go(func() { errs[i] = trackingsql.New(db).Migrate(context.Background()) })
+	}
+	wg.Wait()
+	require.NoError(t, errors.Join(errs...))
+}
+
+// A call that fails leaves nothing behind, and the service's transaction goes
+// on; what it rolls back was never there.
+func TestWithTx(t *testing.T) {
+	sqltest.Each(t, trackingsql.Schema(), func(t *testing.T, open sqltest.Open) {
+		db := open(t)
+		s, ctx := trackingsql.New(db), t.Context()
+		require.NoError(t, s.CreateExperiment(ctx, tracking.Experiment{ID: "e", Name: "e"}))
+		for _, commit := range []bool{false, true} {
+			tx, err := db.Pool().BeginTx(ctx, nil)
+			require.NoError(t, err)
+			in := s.WithTx(tx)
+			require.NoError(t, in.CreateRun(ctx, tracking.RunInfo{ID: "r", ExperimentID: "e", Status: tracking.Running}))
+			require.ErrorIs(t, in.CreateExperiment(ctx, tracking.Experiment{ID: "e", Name: "f"}), tracking.ErrAlreadyExists)
+			require.ErrorIs(t, in.CreateRun(ctx, tracking.RunInfo{ID: "r", ExperimentID: "e"}), tracking.ErrAlreadyExists)
+			require.ErrorIs(t, in.CreateRun(ctx, tracking.RunInfo{ID: "s", ExperimentID: "none"}), tracking.ErrNotFound)
+			require.NoError(t, in.Log(ctx, "r", tracking.Batch{Params: map[string]string{"p": "1"}}))
+			require.ErrorIs(t, in.Log(ctx, "r", tracking.Batch{Tags: map[string]string{"t": "1"}, Params: map[string]string{"p": "2"}}), tracking.ErrAlreadyExists)
+			r, err := in.Run(ctx, "r")
+			require.NoError(t, err)
+			require.Equal(t, map[string]string{"p": "1"}, r.Params)
+			require.Empty(t, r.Tags)
+			require.NoError(t, in.Close())
+			if commit {
+				require.NoError(t, tx.Commit())
+			} else {
+				require.NoError(t, tx.Rollback())
+			}
+			_, err = s.Run(ctx, "r")
+			if commit {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, tracking.ErrNotFound)
+			}
+		}
 	})
 }
 
@@ -59,8 +180,8 @@ func TestNewLeavesThePoolToTheService(t *testing.T) {
 	db := pool(t)
 	_, err := db.Exec("CREATE TABLE customers (id INTEGER)")
 	require.NoError(t, err)
-	a := trackingsql.New(db, trackingsql.SQLite, nil)
-	b := trackingsql.New(db, trackingsql.SQLite, &trackingsql.Options{Prefix: "other_"})
+	a := trackingsql.New(sqlstore.New(db, sqlstore.SQLite, nil))
+	b := trackingsql.New(sqlstore.New(db, sqlstore.SQLite, &sqlstore.Options{Prefix: "other_"}))
 
 	err = a.CreateExperiment(t.Context(), tracking.Experiment{ID: "1", Name: "churn"})
 	require.ErrorIs(t, err, tracking.ErrUnavailable)
@@ -90,59 +211,46 @@ func TestOpenErrors(t *testing.T) {
 	require.NoError(t, newer.Close())
 	_, err = trackingsql.Open(t.Context(), url, nil)
 	require.ErrorIs(t, err, tracking.ErrUnsupported)
-	require.ErrorContains(t, err, "version 2 of the tracking tables, this program knows 1: run the newer mlloop")
+	require.ErrorContains(t, err, "trackingsql: open "+url)
 
 	_, err = trackingsql.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "no", "runs.db"), nil)
 	require.ErrorIs(t, err, tracking.ErrUnavailable)
-	require.ErrorContains(t, err, "trackingsql: open ")
+	require.ErrorContains(t, err, "trackingsql: ")
 	_, err = trackingsql.Open(t.Context(), "mysql://x", nil)
 	require.ErrorIs(t, err, tracking.ErrUnsupported)
-	_, err = trackingsql.Open(t.Context(), file(t), &trackingsql.Options{Prefix: "Bad"})
+	_, err = trackingsql.Open(t.Context(), file(t), &sqlstore.Options{Prefix: "Bad"})
 	require.ErrorIs(t, err, tracking.ErrInvalid)
 	require.NoError(t, os.WriteFile(path, []byte("truncated"), 0o644))
 	_, err = trackingsql.Open(t.Context(), url, nil)
 	require.ErrorIs(t, err, tracking.ErrCorrupt)
 
-	err = trackingsql.New(pool(t), "oracle", nil).Migrate(t.Context())
-	require.ErrorIs(t, err, tracking.ErrUnsupported)
+	err = trackingsql.New(sqlstore.New(pool(t), "oracle", nil)).Migrate(t.Context())
+	require.Error(t, err)
 }
 
+// The printed steps, run by hand, leave Migrate nothing to do.
 func TestMigrationsByHand(t *testing.T) {
-	steps, err := trackingsql.Migrations(&trackingsql.Options{Prefix: "ml_"})
-	require.NoError(t, err)
-	db := pool(t)
-	for _, step := range steps {
-		_, err = db.Exec("BEGIN;" + step.SQL + "COMMIT;")
-		require.NoError(t, err)
-	}
-	s := trackingsql.New(db, trackingsql.SQLite, &trackingsql.Options{Prefix: "ml_"})
-	require.NoError(t, s.Migrate(t.Context()), "nothing is left to do")
-	require.NoError(t, s.CreateExperiment(t.Context(), tracking.Experiment{ID: "1", Name: "churn"}))
-
-	_, err = trackingsql.Migrations(&trackingsql.Options{Prefix: "x; DROP TABLE y"})
-	require.ErrorIs(t, err, tracking.ErrInvalid)
-}
-
-func TestOpenConcurrently(t *testing.T) {
-	url := file(t)
-	errs := make([]error, 6)
-	var wg sync.WaitGroup
-	for i := range errs {
-		wg.Go(func() {
-			s, err := trackingsql.Open(context.Background(), url, nil)
-			if err == nil {
-				err = errors.Join(s.CreateExperiment(context.Background(), tracking.Experiment{ID: string(rune('a' + i)), Name: string(rune('a' + i))}), s.Close())
+	for _, dialect := range []sqlstore.Dialect{sqlstore.SQLite, sqlstore.PostgreSQL} {
+		t.Run(string(dialect), func(t *testing.T) {
+			opts := &sqlstore.Options{Prefix: "ml_"}
+			db := pool(t)
+			if dialect == sqlstore.PostgreSQL {
+				opts.Schema = pgtest.Schema(t)
+				db = sqltest.Reopen(t, pgtest.URL(t), opts).Pool()
+				_, err := db.Exec("CREATE SCHEMA " + opts.Schema)
+				require.NoError(t, err)
 			}
-			errs[i] = err
+			steps, err := trackingsql.Schema().Migrations(dialect, opts)
+			require.NoError(t, err)
+			for _, step := range steps {
+				_, err = db.Exec("BEGIN;" + step.SQL + "COMMIT;")
+				require.NoError(t, err)
+			}
+			s := trackingsql.New(sqlstore.New(db, dialect, opts))
+			require.NoError(t, s.Migrate(t.Context()), "nothing is left to do")
+			require.NoError(t, s.CreateExperiment(t.Context(), tracking.Experiment{ID: "1", Name: "churn"}))
 		})
 	}
-	wg.Wait()
-	require.NoError(t, errors.Join(errs...))
-	s := open(t, url)
-	es, err := s.Experiments(t.Context())
-	require.NoError(t, err)
-	require.Len(t, es, len(errs))
-	require.NoError(t, s.Close())
 }
 
 func TestClosedStore(t *testing.T) {
@@ -158,7 +266,7 @@ func TestClosedStore(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	db := pool(t)
 	db.SetMaxOpenConns(1) // the limit is the connection's
-	s := trackingsql.New(db, trackingsql.SQLite, nil)
+	s := trackingsql.New(sqlstore.New(db, sqlstore.SQLite, nil))
 	require.NoError(t, s.Migrate(t.Context()))
 	runs := tracking.New(s, nil)
 	run, err := runs.Start(t.Context(), "churn", nil)

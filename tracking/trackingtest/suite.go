@@ -14,7 +14,18 @@ import (
 // Run checks that stores made by newStore keep the promises of tracking.Store.
 // Each case has a new, empty store, which it closes.
 func Run(t *testing.T, newStore func(t *testing.T) tracking.Store) {
-	for _, c := range cases() {
+	run(t, newStore, cases())
+	run(t, newStore, concurrentCases())
+}
+
+// RunSequential is Run for stores that one goroutine uses at a time, such as
+// one inside a transaction: it leaves out what several do at once.
+func RunSequential(t *testing.T, newStore func(t *testing.T) tracking.Store) {
+	run(t, newStore, cases())
+}
+
+func run(t *testing.T, newStore func(t *testing.T) tracking.Store, cases []testCase) {
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Log(c.why)
 			s := newStore(t)
@@ -54,13 +65,19 @@ func cases() []testCase {
 		{"RunsPages", "pages put together are the whole list, also when runs are added meanwhile", runsPages},
 		{"Copies", "what a caller does to its values does not reach the store", copies},
 		{"Cancelled", "a context that is done is an error, and stores nothing", cancelled},
+		{"Random1", "a random sequence of calls does what it does to the store in memory", random(1)},
+		{"Random2", "another one", random(2)},
+		{"Random3", "another one", random(3)},
+	}
+}
+
+func concurrentCases() []testCase {
+	return []testCase{
 		{"ConcurrentMetrics", "many writers of one key lose no point and agree on the latest", concurrentMetrics},
 		{"ConcurrentParams", "of many writers of one param exactly one value wins", concurrentParams},
 		{"ConcurrentUpdates", "of many patches for one revision exactly one wins", concurrentUpdates},
 		{"ConcurrentCreate", "of many creators of one name or id exactly one wins", concurrentCreate},
-		{"Random1", "a random sequence of calls does what it does to the store in memory", random(1)},
-		{"Random2", "another one", random(2)},
-		{"Random3", "another one", random(3)},
+		{"ConcurrentBatches", "batches of the same keys in any order end, all stored", concurrentBatches},
 	}
 }
 

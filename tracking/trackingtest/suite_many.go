@@ -47,6 +47,41 @@ func concurrentMetrics(t *testing.T, s tracking.Store) {
 	require.Equal(t, history[len(history)-1], get(t, s, "r").Metrics["m"])
 }
 
+// concurrentBatches writes the same keys from all sides, which a store that
+// locks them in the order of the batch would hang or fail on.
+func concurrentBatches(t *testing.T, s tracking.Store) {
+	newRun(t, s, "r")
+	const writers, rounds, keys = 6, 5, 12
+	errs := each(writers, func(i int) error {
+		g := rand.New(rand.NewPCG(uint64(i), 1))
+		for round := range rounds {
+			b := tracking.Batch{Params: map[string]string{}, Tags: map[string]string{}}
+			for _, k := range g.Perm(keys) {
+				key := fmt.Sprint("k", k)
+				b.Params[key], b.Tags[key] = "v", fmt.Sprint(i)
+				b.Inputs = append(b.Inputs, tracking.Input{Name: key, Digest: "d"})
+				b.Artifacts = append(b.Artifacts, tracking.Artifact{Path: key, Digest: fmt.Sprint(i)})
+				b.Metrics = append(b.Metrics, tracking.Metric{Key: key, Value: 1, Step: int64(round), Time: at(0)})
+			}
+			if err := s.Log(context.Background(), "r", b); err != nil {
+				return err
+			}
+			if _, err := s.UpdateRun(context.Background(), tracking.RunPatch{ID: "r"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	require.NoError(t, errors.Join(errs...))
+	r := get(t, s, "r")
+	require.Len(t, r.Params, keys)
+	require.Len(t, r.Tags, keys)
+	require.Len(t, r.Inputs, keys)
+	require.Len(t, r.Artifacts, keys)
+	require.Len(t, r.Metrics, keys)
+	require.EqualValues(t, 1+writers*rounds, r.Rev)
+}
+
 // oneWins requires that all errors but one are of the kind.
 func oneWins(t *testing.T, errs []error, kind error) {
 	t.Helper()

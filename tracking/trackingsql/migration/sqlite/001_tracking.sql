@@ -18,8 +18,8 @@ CREATE TABLE {p}tracking_run (
 	error         TEXT    NOT NULL,
 	rev           BIGINT  NOT NULL
 );
-CREATE INDEX {p}tracking_run_by_start ON {p}tracking_run (started_at, id);
-CREATE INDEX {p}tracking_run_by_experiment ON {p}tracking_run (experiment_id, started_at, id);
+CREATE INDEX {n}tracking_run_by_start ON {p}tracking_run (started_at, id);
+CREATE INDEX {n}tracking_run_by_experiment ON {p}tracking_run (experiment_id, started_at, id);
 
 CREATE TABLE {p}tracking_param (
 	run   INTEGER NOT NULL REFERENCES {p}tracking_run (num),

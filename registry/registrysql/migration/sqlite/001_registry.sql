@@ -1,7 +1,8 @@
 CREATE TABLE {p}registry_model (
 	id         TEXT PRIMARY KEY NOT NULL,
 	name       TEXT NOT NULL UNIQUE CHECK (name <> ''),
-	created_at BIGINT NOT NULL -- UTC milliseconds, as every time here
+	created_at BIGINT NOT NULL, -- UTC milliseconds, as every time here
+	seq        BIGINT NOT NULL -- of its last event; every change of the model writes it
 );
 
 CREATE TABLE {p}registry_version (
@@ -22,7 +23,7 @@ CREATE TABLE {p}registry_version (
 	PRIMARY KEY (model, number)
 );
 
-CREATE UNIQUE INDEX {p}registry_version_key ON {p}registry_version (model, key) WHERE key <> '';
+CREATE UNIQUE INDEX {n}registry_version_key ON {p}registry_version (model, key) WHERE key <> '';
 
 CREATE TABLE {p}registry_alias (
 	model    TEXT NOT NULL,
@@ -53,33 +54,42 @@ CREATE TABLE {p}registry_event (
 );
 
 -- Who was champion then is one look back from the newest move.
-CREATE INDEX {p}registry_event_alias ON {p}registry_event (model, alias, seq) WHERE alias <> '';
+CREATE INDEX {n}registry_event_alias ON {p}registry_event (model, alias, seq) WHERE alias <> '';
 
--- Versions are immutable but for their state, and the audit trail is append-only,
--- both numbered without gaps: the database itself refuses anything else. The
--- triggers on insert are for INSERT OR REPLACE, which deletes without a trigger.
-CREATE TRIGGER {p}registry_version_appended
+-- A model keeps its id, versions are immutable but for their state, and the audit
+-- trail is append-only, both numbered without gaps: the database itself refuses
+-- anything else. The triggers on insert are for INSERT OR REPLACE, which deletes
+-- without a trigger.
+CREATE TRIGGER {n}registry_model_immutable
+BEFORE UPDATE OF id, created_at ON {p}registry_model
+BEGIN SELECT RAISE(ABORT, 'a model keeps its id'); END;
+
+CREATE TRIGGER {n}registry_model_kept
+BEFORE DELETE ON {p}registry_model
+BEGIN SELECT RAISE(ABORT, 'a model is never deleted'); END;
+
+CREATE TRIGGER {n}registry_version_appended
 BEFORE INSERT ON {p}registry_version
 WHEN NEW.number <> (SELECT COALESCE(MAX(number), 0) + 1 FROM {p}registry_version WHERE model = NEW.model)
 BEGIN SELECT RAISE(ABORT, 'a new model version takes the next number'); END;
 
-CREATE TRIGGER {p}registry_version_immutable
+CREATE TRIGGER {n}registry_version_immutable
 BEFORE UPDATE OF model, number, seq, digest, key, run_id, data_digest, parent, code, data_from, data_to, rows, created_at ON {p}registry_version
 BEGIN SELECT RAISE(ABORT, 'a model version never changes'); END;
 
-CREATE TRIGGER {p}registry_version_kept
+CREATE TRIGGER {n}registry_version_kept
 BEFORE DELETE ON {p}registry_version
 BEGIN SELECT RAISE(ABORT, 'a model version is never deleted'); END;
 
-CREATE TRIGGER {p}registry_event_appended
+CREATE TRIGGER {n}registry_event_appended
 BEFORE INSERT ON {p}registry_event
 WHEN NEW.seq <> (SELECT COALESCE(MAX(seq), 0) + 1 FROM {p}registry_event WHERE model = NEW.model)
 BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
 
-CREATE TRIGGER {p}registry_event_immutable
+CREATE TRIGGER {n}registry_event_immutable
 BEFORE UPDATE ON {p}registry_event
 BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
 
-CREATE TRIGGER {p}registry_event_kept
+CREATE TRIGGER {n}registry_event_kept
 BEFORE DELETE ON {p}registry_event
 BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
