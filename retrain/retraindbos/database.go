@@ -36,7 +36,13 @@ func (e *Engine) open(base context.Context) (dbos.Context, error) {
 	if err != nil {
 		return nil, err
 	}
+	unlock, err := lockTables(base, config.SystemDBPool, config.DatabaseSchema)
+	if err != nil {
+		release()
+		return nil, err
+	}
 	root, err := dbos.NewContext(base, config)
+	unlock()
 	if err != nil {
 		release()
 		return nil, told(err)
