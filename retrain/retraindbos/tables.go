@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/mlloop/mlloop/sqlstore"
@@ -20,7 +21,9 @@ const tablesLookAgain = 50 * time.Millisecond
 // nil: its migrations begin with the lock of all writers.
 //
 // The lock is tried for and not waited for: DBOS creates indexes concurrently,
-// which waits for every statement under way, and so for one that waits for us.
+// which waits for every snapshot in use, and so for a statement that waits for us.
+// For the same reason the statement goes by the simple protocol: the extended one
+// keeps its snapshot until the next.
 func lockTables(ctx context.Context, pool *pgxpool.Pool, schema string) (done func(), err error) {
 	if pool == nil {
 		return func() {}, nil
@@ -28,13 +31,13 @@ func lockTables(ctx context.Context, pool *pgxpool.Pool, schema string) (done fu
 	h := fnv.New64a()
 	_, _ = h.Write([]byte("mlloop dbos " + schema)) // never fails
 	for {
-		tx, err := pool.Begin(ctx)
+		tx, err := pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
 		if err != nil {
 			return nil, sqlstore.Fault(err)
 		}
 		done = func() { _ = tx.Rollback(context.WithoutCancel(ctx)) } // a lost connection has lost the lock too
 		var mine bool
-		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", int64(h.Sum64())).Scan(&mine); err != nil { //nolint:gosec // any 64 bits
+		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1)", pgx.QueryExecModeSimpleProtocol, int64(h.Sum64())).Scan(&mine); err != nil { //nolint:gosec // any 64 bits
 			done()
 			return nil, sqlstore.Fault(err)
 		}
