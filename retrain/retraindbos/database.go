@@ -36,7 +36,11 @@ func (e *Engine) open(base context.Context) (dbos.Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := dbos.NewContext(base, config)
+	var root dbos.Context
+	err = e.migrating(base, func() (err error) {
+		root, err = dbos.NewContext(base, config)
+		return err
+	})
 	if err != nil {
 		release()
 		return nil, told(err)
@@ -128,7 +132,7 @@ func (e *Engine) pool(ctx context.Context) (*pgxpool.Pool, error) {
 		conn.RuntimeParams["application_name"] = e.appName()
 	}
 	config.ConnConfig = conn
-	config.MaxConns = int32(max(minConnections, e.options.Connections)) //nolint:gosec // a handful
+	config.MaxConns = int32(max(minConnections, e.options.Connections))
 	if e.options.Connections == 0 {
 		config.MaxConns = defaultConnections
 	}
