@@ -223,6 +223,7 @@ func TestStalledLeader(t *testing.T) {
 		require.EqualValues(t, 1, f.champion(), "a promotion that comes late is refused, though the champion is the one it was decided against")
 		require.Equal(t, audit, f.audit())
 		require.Equal(t, 1, f.count(retrain.EventDeposed), "%v", f.texts())
+		require.Zero(t, f.count(retrain.EventStepFailing), "what a former leader cannot write is no failure: %v", f.texts())
 		require.Equal(t, 2, f.count(string(retrain.Promoted)))
 		require.Equal(t, next, f.leader())
 		require.EqualValues(t, 1, f.ask(asleep, "r"), "it serves on")
