@@ -215,11 +215,13 @@ func TestMetrics(t *testing.T) {
 		`mlloop_retraining_stage{stage="fitting"}`:                                               "0",
 		`mlloop_retrainings_total`:                                                               "1",
 		`mlloop_champion_version`:                                                                "1",
+		`mlloop_leading`:                                                                         "1",
+		`mlloop_lease_token`:                                                                     "1",
 		`mlloop_alerts_firing{source="feature_drift"}`:                                           "0",
-		`mlloop_paused`:                                   "1",
-		`mlloop_log_queue_rows`:                           "0",
-		`mlloop_log_backlog_rows`:                         "0",
-		`mlloop_sender_failures_in_a_row{sender="pager"}`: "1",
+		`mlloop_paused`:                                                                          "1",
+		`mlloop_log_queue_rows`:                                                                  "0",
+		`mlloop_log_backlog_rows`:                                                                "0",
+		`mlloop_sender_failures_in_a_row{sender="pager"}`:                                        "1",
 	})
 	require.NotEqual(t, "0", series[`mlloop_sender_backlog_messages{sender="pager"}`])
 	require.NotContains(t, series, "mlloop_label_lag_seconds", "no label has come")

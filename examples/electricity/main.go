@@ -120,6 +120,9 @@ func replayAll(ctx context.Context, o options, m *market, stderr io.Writer) (fig
 }
 
 func replayLoop(ctx context.Context, m *market, loop *retrain.Loop, stores *retrain.Stores, now *clock, end int, p *progress) error {
+	if err := loop.Lead(ctx); err != nil { // its steps alone count
+		return err
+	}
 	if err := loop.FitFirst(ctx, rowTime(m.history), m.table.Slice(0, m.history)); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package retraindbos_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -141,4 +142,34 @@ func closed() chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
+}
+
+// A role that may not make the tables is told so; once another one made them, it
+// runs workflows with the rights to read and write them.
+func TestLaunchRights(t *testing.T) {
+	server := pgtest.StartServer(t)
+	owner, err := sqlstore.Open(t.Context(), server.URL, nil)
+	require.NoError(t, err)
+	defer owner.Close()
+	_, err = owner.Exec(t.Context(), "CREATE ROLE service LOGIN PASSWORD '"+pgtest.Password+"'")
+	require.NoError(t, err)
+	url := strings.Replace(server.URL, "//mlloop:", "//service:", 1)
+	err = on(t, url, "first", nil).Launch(t.Context())
+	require.ErrorIs(t, err, fault.Denied)
+
+	require.NoError(t, on(t, server.URL, "first", nil).Launch(t.Context()))
+	for _, statement := range []string{
+		"GRANT USAGE ON SCHEMA mlloop_dbos TO service",
+		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA mlloop_dbos TO service",
+	} {
+		_, err := owner.Exec(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	e := on(t, url, "first", nil)
+	require.NoError(t, e.Register("four", fourSteps))
+	require.NoError(t, e.Launch(t.Context()))
+	require.NoError(t, e.Start(t.Context(), "four", "a/1", []byte("done")))
+	r, err := e.Wait(soon(t.Context(), t), "a/1")
+	require.NoError(t, err)
+	require.Equal(t, "done", string(r.Output))
 }

@@ -26,7 +26,8 @@ type run struct {
 	recorded map[string]outcome // steps, by name
 	started  bool               // the try is in DBOS
 	beat     int
-	cut      error // why a step was cut off, or could not be recorded
+	cut      error    // why a step was cut off, or could not be recorded
+	outcome  *outcome // what DBOS recorded for the workflow, once it has ended
 }
 
 func (r *run) begun() bool {
@@ -200,7 +201,12 @@ func (e *Engine) begin(r *run, number int, input call) (bool, error) {
 	r.started = true
 	r.mu.Unlock()
 	go func() {
-		_, err := handle.GetResult() // the outcome is read from the database
+		o, err := handle.GetResult()
+		if err == nil {
+			r.mu.Lock()
+			r.outcome = &o
+			r.mu.Unlock()
+		}
 		cause := context.Cause(r.ctx)
 		e.discard(r)
 		if err != nil {

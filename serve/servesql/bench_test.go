@@ -1,11 +1,8 @@
 package servesql_test
 
 import (
-	"database/sql"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -80,64 +77,4 @@ func BenchmarkDay(b *testing.B) {
 	for name, d := range spent {
 		b.ReportMetric(float64(d.Microseconds())/float64(done), "µs/"+name)
 	}
-}
-
-// BenchmarkAppend stores batches of 512 predictions. x/bare is the ratio to the
-// same rows as JSON text in a bare table with one index, without attempts,
-// counts and further indexes: what a service would write by hand.
-func BenchmarkAppend(b *testing.B) {
-	const rows = 512
-	s := open(b, filepath.Join(b.TempDir(), "serve.db"))
-	bare := pool(b, filepath.Join(b.TempDir(), "bare.db"))
-	_, err := bare.Exec(`PRAGMA journal_mode = wal; PRAGMA synchronous = normal; CREATE TABLE log (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, features TEXT, outputs TEXT, time INTEGER)`)
-	require.NoError(b, err)
-	var spent, byHand time.Duration
-	n := 0
-	for b.Loop() {
-		var ps []serve.Prediction
-		for ; len(ps) < rows; n++ {
-			ps = append(ps, day(n)...)
-		}
-		began := time.Now()
-		require.NoError(b, s.AppendPredictions(b.Context(), ps[:rows]))
-		spent += time.Since(began)
-		began = time.Now()
-		require.NoError(b, insertBare(b, bare, ps[:rows]))
-		byHand += time.Since(began)
-	}
-	b.ReportMetric(float64(spent.Microseconds())/float64(b.N*rows), "µs/row")
-	b.ReportMetric(float64(spent)/float64(byHand), "x/bare")
-}
-
-func insertBare(b *testing.B, db *sql.DB, ps []serve.Prediction) error {
-	tx, err := db.Begin()
-	if err != nil {
-		return err
-	}
-	for len(ps) > 0 {
-		n := min(64, len(ps))
-		var args []any
-		for _, p := range ps[:n] {
-			var columns [2][]any
-			for i, row := range []frame.Row{p.Features, p.Outputs} {
-				for _, v := range row.Values {
-					if v.Kind() == frame.Float64 {
-						columns[i] = append(columns[i], v.Float())
-					} else {
-						columns[i] = append(columns[i], v.Text())
-					}
-				}
-			}
-			features, err := json.Marshal(columns[0])
-			require.NoError(b, err)
-			outputs, err := json.Marshal(columns[1])
-			require.NoError(b, err)
-			args = append(args, p.ID, string(features), string(outputs), p.Time.UnixMilli())
-		}
-		if _, err := tx.Exec(`INSERT INTO log (id, features, outputs, time) VALUES `+strings.Repeat("(?,?,?,?),", n-1)+"(?,?,?,?)", args...); err != nil {
-			return err
-		}
-		ps = ps[n:]
-	}
-	return tx.Commit()
 }

@@ -131,6 +131,44 @@ func each(d sqlstore.Dialect, table, alias, where string) string {
 	return ` CROSS JOIN ` + table + ` ` + alias + ` ON ` + where
 }
 
+// ifAny is each that leaves out nothing: what is not found is NULL.
+func ifAny(d sqlstore.Dialect, table, alias, where string) string {
+	if d == sqlstore.PostgreSQL {
+		return ` LEFT JOIN LATERAL (SELECT * FROM ` + table + ` ` + alias + ` WHERE ` + where + ` OFFSET 0) ` + alias + ` ON true`
+	}
+	return ` LEFT JOIN ` + table + ` ` + alias + ` ON ` + where
+}
+
+// rowList is idRows for rows of requests: column2 is the index.
+func rowList(d sqlstore.Dialect, n int, row func(i int) rowKey) (from string, args []any) {
+	if d == sqlstore.PostgreSQL {
+		ids, indexes := make([]string, n), make([]int64, n)
+		for i := range n {
+			k := row(i)
+			ids[i], indexes[i] = k.id, int64(k.index)
+		}
+		return `unnest(?::text[], ?::bigint[]) v (column1, column2)`, []any{ids, indexes}
+	}
+	size := padded(n)
+	args = make([]any, 2*size, 2*size+8)
+	for i := range n {
+		k := row(i)
+		args[2*i], args[2*i+1] = k.id, k.index
+	}
+	return `(VALUES ` + repeat("(?,?)", size) + `) v`, args
+}
+
+// mostIDs is how many ids or rows a list has at most.
+func mostIDs(d sqlstore.Dialect) int {
+	if d == sqlstore.PostgreSQL {
+		return 4096
+	}
+	return maxIDs
+}
+
+// maxIDs is mostIDs of SQLite.
+const maxIDs = 128
+
 // padded returns the prepared size for n ids.
 func padded(n int) int {
 	for _, size := range []int{1, 8, 32} {

@@ -16,15 +16,24 @@ import (
 	"github.com/mlloop/mlloop/train/frame"
 )
 
-func TestMain(m *testing.M) { crashtest.Main(m, serveUntilKilled) }
+func TestMain(m *testing.M) {
+	crashtest.Main(m, func(ctx context.Context, arg string) error {
+		what, arg, _ := strings.Cut(arg, " ")
+		if what == "append" {
+			return appendBatches(ctx, arg)
+		}
+		return serveUntilKilled(ctx, arg)
+	})
+}
 
 // crashDay is how many rows the child answers before it flushes and labels.
 const crashDay = 10
 
 // serveUntilKilled answers rows in order, from the first that is not logged,
 // and says which are durable: "flushed N" after a Flush, "labelled N" after Label.
-func serveUntilKilled(ctx context.Context, path string) error {
-	store, err := servesql.Open(ctx, "sqlite:"+path+"?synchronous=normal", nil)
+func serveUntilKilled(ctx context.Context, arg string) error {
+	p := placeOf(arg)
+	store, err := servesql.Open(ctx, p.url, p.options())
 	if err != nil {
 		return err
 	}
@@ -88,12 +97,13 @@ func askLostShadows(t *testing.T, store serve.Store, ps []serve.Prediction) {
 
 // TestKill kills a server with SIGKILL again and again: what it said to be
 // durable is there, in order, and nothing is doubled.
-func TestKill(t *testing.T) {
-	path := file(t)
+func TestKill(t *testing.T) { eachPlace(t, testKill) }
+
+func testKill(t *testing.T, p place) {
 	flushed, labelled, lost := 0, 0, 0
 	for life := range 8 {
-		flushed, labelled = liveAndDie(t, path, 3+2*life, flushed, labelled)
-		store := open(t, path)
+		flushed, labelled = liveAndDie(t, p, 3+2*life, flushed, labelled)
+		store := p.open(t)
 		ps, err := store.Predictions(t.Context(), serve.PredictionQuery{Model: "m", Variants: []serve.Variant{serve.Primary, serve.Canary}})
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, len(ps), flushed)
@@ -130,10 +140,10 @@ func TestKill(t *testing.T) {
 
 // liveAndDie runs the child until it has said so many lines, kills it, and
 // returns what it last said to be durable.
-func liveAndDie(t *testing.T, path string, lines, flushed, labelled int) (int, int) {
+func liveAndDie(t *testing.T, p place, lines, flushed, labelled int) (int, int) {
 	t.Helper()
 	said := 0
-	crashtest.Kill(t, path, func(line string) bool {
+	crashtest.Kill(t, "serve "+p.String(), func(line string) bool {
 		what, n, _ := strings.Cut(line, " ")
 		rows, err := strconv.Atoi(n)
 		require.NoError(t, err, line)

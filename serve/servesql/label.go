@@ -36,11 +36,20 @@ type outputKey struct {
 	output string
 }
 
-// knownRows is what the store knows about the rows of some labels.
+// knownRows is what the store knows about the rows of some labels that is out of
+// the ordinary: of most there is one answered attempt, the first, and no label.
 type knownRows struct {
 	model    string
-	attempts map[rowKey]int // the latest answered attempt
+	attempts map[rowKey]int // the latest answered attempt, 0 when there is none
 	labels   map[outputKey]knownLabel
+}
+
+// attempt returns the latest answered attempt of a row that was asked for.
+func (known *knownRows) attempt(k rowKey) int {
+	if attempt, ok := known.attempts[k]; ok {
+		return attempt
+	}
+	return 1
 }
 
 // knownLabel is the latest label of an output.
@@ -94,7 +103,7 @@ func appendLabels(ctx context.Context, tx *sqlstore.Tx, m *modelRow, ls []serve.
 	if len(asked) == 0 {
 		return nil
 	}
-	known, err := readRows(ctx, tx, m, group(tx.Dialect(), len(asked), func(i int) rowKey { return rowKey{ls[asked[i]].ID, ls[asked[i]].Index} }))
+	known, err := readKnown(ctx, tx, m, len(asked), func(i int) rowKey { return rowKey{ls[asked[i]].ID, ls[asked[i]].Index} })
 	if err != nil {
 		return err
 	}
@@ -105,7 +114,7 @@ func appendLabels(ctx context.Context, tx *sqlstore.Tx, m *modelRow, ls []serve.
 		if k.output == "" {
 			k.output = serve.LabelOutput
 		}
-		attempt := known.attempts[k.rowKey]
+		attempt := known.attempt(k.rowKey)
 		before, correction := known.labels[k]
 		if missing[at] = attempt == 0; missing[at] || (correction && before.value.Equal(l.Value)) {
 			continue
@@ -166,30 +175,34 @@ func (in *labelInsertion) run(ctx context.Context, tx *sqlstore.Tx, m *modelRow,
 	return corrections.insert(ctx, tx, len(in.seqs), once, append(varied, in.replacedKinds, in.replacedValues))
 }
 
-// Every label of the rows that have an answer comes, whose latest counts, with
-// every answered attempt, whose latest counts too.
+// What is out of the ordinary about rows: that nobody was answered, a later
+// attempt, and all their labels, of which the latest counts.
 const (
-	knownColumns = `p.id, p.row_index, p.attempt, coalesce(l.output, ''), coalesce(l.seq, 0), coalesce(l.kind, ''), coalesce(l.value, '')`
-	labelsOfRow  = ` LEFT JOIN {p}serve_label l ON l.model = p.model AND l.id = p.id AND l.row_index = p.row_index`
+	knownColumns = `v.column1, v.column2, coalesce(p.attempt, 0), coalesce(l.output, ''), coalesce(l.seq, 0), coalesce(l.kind, ''), coalesce(l.value, '')`
+	ofRow        = `p.model = ? AND p.id = v.column1 AND p.row_index = v.column2 AND ` + answers
+	labelsOfRow  = `l.model = p.model AND l.id = p.id AND l.row_index = p.row_index`
+	isUnusual    = ` WHERE v.column1 IS NOT NULL AND (coalesce(p.attempt, 0) <> 1 OR l.seq IS NOT NULL)`
 )
 
-// readRows reads what the requests' rows have.
-func readRows(ctx context.Context, tx *sqlstore.Tx, m *modelRow, groups []requests) (knownRows, error) {
+// readKnown reads what the store knows about n rows.
+func readKnown(ctx context.Context, tx *sqlstore.Tx, m *modelRow, n int, at func(i int) rowKey) (knownRows, error) {
 	known := knownRows{m.name, map[rowKey]int{}, map[outputKey]knownLabel{}}
-	for _, g := range groups {
-		from, args := idRows(tx.Dialect(), g.ids)
-		text := `SELECT ` + knownColumns + ` FROM ` + from + each(tx.Dialect(), `{p}serve_prediction`, `p`, ofRequests+` AND `+answers) + labelsOfRow
-		rows, err := tx.Query(ctx, text, append(args, m.id, g.low, g.high)...)
+	most := mostIDs(tx.Dialect())
+	for from := 0; from < n; from += most {
+		rows, args := rowList(tx.Dialect(), min(most, n-from), func(i int) rowKey { return at(from + i) })
+		text := `SELECT ` + knownColumns + ` FROM ` + rows + ifAny(tx.Dialect(), `{p}serve_prediction`, `p`, ofRow) +
+			ifAny(tx.Dialect(), `{p}serve_label`, `l`, labelsOfRow) + isUnusual
+		found, err := tx.Query(ctx, text, append(args, m.id)...)
 		if err != nil {
 			return known, err
 		}
-		for rows.Next() {
-			if err := known.scan(rows); err != nil {
-				_ = rows.Close() // the first error is the one to report
+		for found.Next() {
+			if err := known.scan(found); err != nil {
+				_ = found.Close() // the first error is the one to report
 				return known, err
 			}
 		}
-		if err := rows.Err(); err != nil {
+		if err := found.Err(); err != nil {
 			return known, err
 		}
 	}

@@ -54,18 +54,10 @@ type requests struct {
 	low, high int
 }
 
-const (
-	maxIDs      = 128
-	maxIDsArray = 4096 // where ids are bound as an array
-)
-
 // group gathers the requests of n records, whose rows come one after the other
 // as a rule: an id that comes again later is asked for again.
 func group(d sqlstore.Dialect, n int, at func(i int) rowKey) []requests {
-	most := maxIDs
-	if d == sqlstore.PostgreSQL {
-		most = maxIDsArray
-	}
+	most := mostIDs(d)
 	var out []requests
 	for i := range n {
 		k := at(i)

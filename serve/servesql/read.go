@@ -54,11 +54,7 @@ func (s *Store) Lookup(ctx context.Context, model string, ids []string) ([]serve
 	var rows []*predictionRow
 	err := s.db.ReadTx(ctx, func(tx *sqlstore.Tx) error {
 		rows = nil
-		most := maxIDs
-		if tx.Dialect() == sqlstore.PostgreSQL {
-			most = maxIDsArray
-		}
-		for some := range slices.Chunk(ids, most) {
+		for some := range slices.Chunk(ids, mostIDs(tx.Dialect())) {
 			from, args := idRows(tx.Dialect(), some)
 			text := `SELECT ` + predictionColumns + labelColumns + ` FROM ` + from +
 				each(tx.Dialect(), `{p}serve_prediction`, `p`, `p.model = `+modelID+` AND p.id = v.column1`) + latestLabel

@@ -38,6 +38,23 @@ func TestStore(t *testing.T) {
 	})
 }
 
+// TestStoreOnTwoConnections: a pool of two is enough, also for who waits.
+func TestStoreOnTwoConnections(t *testing.T) {
+	eachPlace(t, func(t *testing.T, p place) {
+		schema := 0
+		servetest.Run(t, func(t *testing.T) serve.Store {
+			schema++
+			db, err := sqlstore.Open(t.Context(), p.url, &sqlstore.Options{Schema: p.schema, Prefix: fmt.Sprintf("s%d_", schema)})
+			require.NoError(t, err)
+			db.Pool().SetMaxOpenConns(2)
+			t.Cleanup(func() { require.NoError(t, db.Close()) })
+			s := servesql.New(db)
+			require.NoError(t, s.Migrate(t.Context()))
+			return closed(t, s)
+		})
+	})
+}
+
 // TestStoreInTx: so does it inside the service's own transaction.
 func TestStoreInTx(t *testing.T) {
 	sqltest.EachTx(t, servesql.Schema(), func(t *testing.T, open sqltest.Open) {

@@ -220,7 +220,7 @@ func TestReadAfterTheChunksHaveGone(t *testing.T) {
 
 // What is live while a large blob goes in and out is a few chunks.
 func TestMemoryIsBounded(t *testing.T) {
-	const size, bound = 48 << 20, 12 << 20
+	const size, bound = 32 << 20, 12 << 20
 	onBoth(t, func(t *testing.T, _ *sqlstore.DB, s *artifactsql.Store) {
 		start, peak := live(), uint64(0)
 		left := size

@@ -44,7 +44,8 @@ CREATE TABLE {p}serve_prediction (
 	bytes           INTEGER NOT NULL,  -- about what the record takes up
 	PRIMARY KEY (model, seq)
 );
-CREATE UNIQUE INDEX {n}serve_prediction_id ON {p}serve_prediction (model, id, row_index, attempt, variant);
+-- With status, so that it alone tells who was answered.
+CREATE UNIQUE INDEX {n}serve_prediction_id ON {p}serve_prediction (model, id, row_index, attempt, variant, status);
 CREATE INDEX {n}serve_prediction_time ON {p}serve_prediction (model, time, seq);
 CREATE INDEX {n}serve_prediction_key ON {p}serve_prediction (model, key) WHERE key IS NOT NULL;
 
