@@ -1,4 +1,4 @@
-"""Checks the result of go run ./examples/electricity -json.
+"""Checks the result of go run ./examples/electricity -json, and with a second file that it is the same.
 
 Bounds are those of one seed: a little wider than what the mean over seeds must reach.
 Time is only shown: it says more about the machine than about the program.
@@ -39,6 +39,9 @@ checks = [
     (r["labels_joined"] == r["rows"] - LABEL_DELAY, "every label that came is joined once"),
     (r["peak_rss_mb"] < 300, "under 300 MB of memory"),
 ]
+if len(sys.argv) > 2:
+    other = json.load(open(sys.argv[2]))
+    checks += [(r[k] == other.get(k), f"{k} is {other.get(k)}, as in {sys.argv[2]}") for k in KEYS if k not in ("seconds", "peak_rss_mb")]
 failed = [text for ok, text in checks if not ok]
 print(f"{len(KEYS)} keys, {len(checks) - len(failed)} of {len(checks)} checks hold")
 if r["seconds"] >= 60:

@@ -33,7 +33,11 @@ func (c *Client) championAt(ctx context.Context, model string, t time.Time) (Ver
 	if err != nil {
 		return Version{}, fault.Errorf(ErrCorrupt, "the audit trail names version %q", events[0].To)
 	}
-	return c.store.Version(ctx, model, number)
+	v, err := c.store.Version(ctx, model, number)
+	if err != nil {
+		return Version{}, err
+	}
+	return v, c.vouchVersion(ctx, v)
 }
 
 // VerifyAudit checks a model's whole audit trail, and that the tables say what

@@ -14,7 +14,8 @@ func (c *Client) Model(ctx context.Context, model string) (Model, error) {
 	return ask(problems, func() (Model, error) { return c.store.Model(ctx, model) }, "get model "+model)
 }
 
-// Version returns a model's version by its number. Errors: Invalid, NotFound.
+// Version returns a model's version by its number, as the tables have it: Resolve
+// also asks the audit trail. Errors: Invalid, NotFound.
 func (c *Client) Version(ctx context.Context, model string, number int64) (Version, error) {
 	var problems fault.Problems
 	checkModel(&problems, model)

@@ -56,7 +56,7 @@ func (c *Client) vouchVersion(ctx context.Context, v Version) error {
 	if c.vouched.versions.has(key, v) {
 		return nil
 	}
-	e, err := c.event1(ctx, model, v.ModelID, v.Seq)
+	e, err := c.eventAt(ctx, model, v.ModelID, v.Seq)
 	switch {
 	case err != nil:
 		return err
@@ -79,7 +79,7 @@ func (c *Client) vouchAlias(ctx context.Context, a Alias, modelID string) error 
 	if c.vouched.aliases.has(key, a) {
 		return nil
 	}
-	e, err := c.event1(ctx, model, modelID, a.Seq)
+	e, err := c.eventAt(ctx, model, modelID, a.Seq)
 	if err != nil {
 		return err
 	}
@@ -90,8 +90,8 @@ func (c *Client) vouchAlias(ctx context.Context, a Alias, modelID string) error 
 	return nil
 }
 
-// event1 returns one event, after checking that it follows the one before it.
-func (c *Client) event1(ctx context.Context, model, modelID string, seq int64) (Event, error) {
+// eventAt returns one event, after checking that it follows the one before it.
+func (c *Client) eventAt(ctx context.Context, model, modelID string, seq int64) (Event, error) {
 	events, err := c.store.Events(ctx, EventQuery{Model: model, After: max(seq-2, 0), Limit: 2})
 	if err != nil {
 		return Event{}, err

@@ -21,7 +21,20 @@ const (
 // durations as text, functions by name, what has no settings by its type. Types
 // of the standard library that are no plain values, such as a connection or a
 // lock, are named and not looked into.
-func describe(part any) any { return describeValue(reflect.ValueOf(part), describeDepth) }
+func describe(part any) any { return describeTyped(reflect.ValueOf(part), describeDepth) }
+
+// describeTyped is describeValue of what stood behind an interface: it may be of
+// several types, and where the description does not name its own, this does.
+func describeTyped(v reflect.Value, depth int) any {
+	if !v.IsValid() || v.Type().PkgPath() == "" || isStandard(v.Type()) {
+		return describeValue(v, depth)
+	}
+	d := describeValue(v, depth)
+	if fields, ok := d.(map[string]any); ok && fields["type"] == v.Type().String() {
+		return d
+	}
+	return map[string]any{"type": v.Type().String(), "value": d}
+}
 
 func describeValue(v reflect.Value, depth int) any {
 	if !v.IsValid() {
@@ -46,7 +59,9 @@ func describeValue(v reflect.Value, depth int) any {
 		return strings.ToValidUTF8(v.String(), "\uFFFD")
 	case reflect.Func:
 		return functionName(v)
-	case reflect.Interface, reflect.Pointer:
+	case reflect.Interface:
+		return describeTyped(v.Elem(), depth-1)
+	case reflect.Pointer:
 		return describePointed(v, depth)
 	case reflect.Struct:
 		return describeStruct(v, depth)
@@ -72,7 +87,7 @@ func textOf(v reflect.Value) (string, bool) {
 	if v.Type() == reflect.TypeFor[time.Duration]() {
 		return time.Duration(v.Int()).String(), true
 	}
-	if !v.CanInterface() || (v.Kind() == reflect.Pointer && v.IsNil()) {
+	if !v.CanInterface() || v.Kind() == reflect.Interface || (v.Kind() == reflect.Pointer && v.IsNil()) {
 		return "", false
 	}
 	m, ok := v.Interface().(encoding.TextMarshaler)

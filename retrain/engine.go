@@ -47,8 +47,10 @@ type Engine interface {
 	List(ctx context.Context, q ListQuery) iter.Seq2[Execution, error]
 	// Forget deletes all that is kept of the workflows that ended before the time,
 	// and returns how many there were. What is unfinished stays, however old. A
-	// forgotten id is as unknown as a new one. It works in batches: what it deleted
-	// before an error stays deleted. Errors: Conflict before Launch, Closed.
+	// forgotten id is as unknown as a new one. Give it a time some minutes back: an
+	// engine that is about to look at a workflow must not find it half known. It works
+	// in batches: what it deleted before an error stays deleted. Errors: Conflict
+	// before Launch, Closed.
 	Forget(ctx context.Context, before time.Time) (int, error)
 	// Close stops the engine; what is unfinished goes on at the next Launch.
 	Close(ctx context.Context) error

@@ -30,6 +30,7 @@ const (
 	EventUnpaused      = "unpaused"      // see Loop.Unpause
 	EventForgiven      = "forgiven"      // see Loop.ResetFailures
 	EventByHand        = "by_hand"       // a person moved the champion
+	EventCollected     = "collected"     // what Retention.Collect removed, or why it could not
 	EventUndelivered   = "alert.gave_up" // a sender never took a message
 	EventDeposed       = "deposed"       // a process lost the lead in the middle of a step, and serves on
 	EventConfig        = "config"        // the loop is led under another configuration than before
@@ -43,8 +44,10 @@ func (l *Loop) report(ctx context.Context, e Event) error {
 	return l.config.Stores.Retrain.AppendEvent(ctx, e)
 }
 
+// outcomeWords say what a gate did.
+var outcomeWords = map[Outcome]string{Pass: "passes", Fail: "fails", Undetermined: "is inconclusive"}
+
 // verdictEvent is the event of a judgement.
 func verdictEvent(kind, key string, v Verdict) Event {
-	words := map[Outcome]string{Pass: "passes", Fail: "fails", Undetermined: "is inconclusive"}
-	return Event{Kind: kind, Key: key, Text: fmt.Sprintf("%s %s: %s", v.Gate, words[v.Outcome], v.Reason)}
+	return Event{Kind: kind, Key: key, Text: fmt.Sprintf("%s %s: %s", v.Gate, outcomeWords[v.Outcome], v.Reason)}
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mlloop/mlloop/internal/sqldb"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraintest"
 	"github.com/mlloop/mlloop/serve"
@@ -24,7 +23,7 @@ type outcomes struct {
 
 func newOutcomes(t *testing.T) outcomes {
 	t.Helper()
-	db, _, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "app.db"))
+	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "app.db"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	_, err = db.ExecContext(t.Context(), "CREATE TABLE outcomes (prediction_id TEXT, churned INTEGER, known_at INTEGER)")

@@ -184,7 +184,7 @@ func (l *Loop) register(ctx context.Context, in fitInput, out fitOutput, f fitte
 	v, err := models.Register(ctx, l.config.Model, b, &registry.Registration{
 		Key: in.ID,
 		Lineage: registry.Lineage{
-			RunID: out.RunID, DataDigest: f.Data, Parent: in.Champion,
+			RunID: out.RunID, DataDigest: f.Data, Parent: in.Champion, Code: thisProgram().Revision,
 			DataFrom: out.From, DataTo: out.To, Rows: int64(f.Rows),
 		},
 		Reason: "retraining " + in.ID,

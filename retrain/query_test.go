@@ -1,19 +1,19 @@
 package retrain_test
 
 import (
+	"database/sql"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/mlloop/mlloop/internal/sqldb"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/train/frame"
 )
 
 func TestQuery(t *testing.T) {
-	db, _, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "app.db"))
+	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "app.db"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
 	_, err = db.ExecContext(t.Context(), `CREATE TABLE customers (id TEXT, seen_at TIMESTAMP, seen_ms INTEGER, spend REAL, visits INTEGER, plan TEXT, churned BOOLEAN);
@@ -45,7 +45,7 @@ func TestQuery(t *testing.T) {
 }
 
 func TestQueryErrors(t *testing.T) {
-	db, _, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "app.db"))
+	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "app.db"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
 	for query, want := range map[string]string{
@@ -59,7 +59,7 @@ func TestQueryErrors(t *testing.T) {
 }
 
 func TestQueryKinds(t *testing.T) {
-	db, _, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "app.db"))
+	db, err := sql.Open("sqlite", filepath.Join(t.TempDir(), "app.db"))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, db.Close()) }()
 	table, err := retrain.Query(db, `SELECT 1 AS mixed, CAST('x' AS BLOB) AS bytes, NULL AS empty, ? AS given UNION ALL SELECT 2.5, NULL, NULL, 'a'`, "a").Rows(t.Context(), time.Now())

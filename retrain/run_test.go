@@ -85,7 +85,7 @@ func TestHandlerPaths(t *testing.T) {
 }
 
 // TestTwoProcesses has two loops of one model, each with stores of its own on
-// one database, take turns: the events are those of one loop alone.
+// one database, lead in turns: the events are those of one loop alone.
 func TestTwoProcesses(t *testing.T) {
 	t.Parallel()
 	s := newStream(t, 32*rowsADay, never)
@@ -101,11 +101,12 @@ func TestTwoProcesses(t *testing.T) {
 		stores, err := retrainsql.Open(t.Context(), url, nil)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, stores.Close(context.Background())) })
-		both[i] = newWorldOn(t, s, stores, nil)
+		both[i] = newWorldOn(t, s, stores, func(c *retrain.Config) { c.Lease = 100 * time.Millisecond })
 	}
 	both[0].start(20 * rowsADay)
 	for d := 20; d < 31; d++ {
 		now, next := both[d%2], both[(d+1)%2]
+		require.NoError(t, now.loop.Lead(t.Context()))
 		if d == 25 {
 			require.NoError(t, next.loop.Retrain(t.Context(), "a person asked"), "asked of the one, done by the other")
 		}

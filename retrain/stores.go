@@ -24,6 +24,11 @@ type Stores struct {
 	Retrain   Store
 	Engine    Engine
 
+	// OwnsArtifacts says that nothing but these stores puts anything into Artifacts,
+	// so that Collect may remove what none of them names.
+	OwnsArtifacts bool
+	// Archive backs the stores up; nil: nothing does.
+	Archive Archive
 	// Release, when not nil, is called last by Close: it frees what the stores share.
 	Release func() error
 }

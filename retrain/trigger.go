@@ -121,6 +121,9 @@ func (t every) validate(p *fault.Problems) {
 	}
 }
 
+// MarshalText is how a stored configuration has it.
+func (t every) MarshalText() ([]byte, error) { return []byte(time.Duration(t).String()), nil }
+
 // Wanted implements Trigger.
 func (t every) Wanted(s Situation) (*Cause, error) {
 	if s.Now.Sub(s.LastStart) < time.Duration(t) {

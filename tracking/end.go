@@ -19,7 +19,7 @@ import (
 // how many were dropped: see DroppedError. It returns when ctx is done, even if
 // the store hangs.
 //
-// Errors: Unavailable, Closed; Conflict when the run has ended otherwise, by
+// Errors: Unavailable, Denied, Closed; Conflict when the run has ended otherwise, by
 // this handle or another one; Invalid, AlreadyExists and Unavailable of records
 // that are not stored.
 func (r *Run) Finish(ctx context.Context) error {

@@ -152,6 +152,36 @@ func TestAnErrorWithoutAKindIsNotTriedForEver(t *testing.T) {
 	})
 }
 
+// A store that takes questions but no record, and says nothing, is out of order:
+// nothing is dropped for a minute.
+func TestAStoreThatTakesNoRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, refusal := range map[string]error{"without a kind": errors.New("no"), "denied": fault.Errorf(tracking.ErrDenied, "read-only role")} {
+			store := &picky{Store: trackingmem.New(), err: refusal}
+			c := tracking.New(store, nil)
+			run := start(t, c, nil)
+			for i := range int64(100) {
+				run.LogMetric("poison", 1, i)
+			}
+			time.Sleep(50 * time.Second)
+			require.ErrorContains(t, run.Finish(t.Context()), refusal.Error(), name)
+			require.Zero(t, run.Dropped(), name)
+			require.Equal(t, tracking.Running, fetch(t, c, run.ID()).Status)
+			time.Sleep(time.Minute)
+			err := run.Finish(t.Context())
+			require.ErrorContains(t, err, refusal.Error())
+			if name == "denied" {
+				require.Zero(t, run.Dropped(), "a right may be granted at any time")
+				require.Error(t, c.Close(t.Context()))
+			} else {
+				require.EqualValues(t, 100, run.Dropped())
+				require.Equal(t, tracking.Finished, fetch(t, c, run.ID()).Status)
+				require.NoError(t, c.Close(t.Context()))
+			}
+		}
+	})
+}
+
 // An outage that is over within the minute loses nothing, and a later one has
 // a minute of its own.
 func TestAPassingErrorWithoutAKindLosesNothing(t *testing.T) {

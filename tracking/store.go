@@ -18,6 +18,7 @@ var (
 	ErrUnavailable   = fault.Unavailable
 	ErrClosed        = fault.Closed
 	ErrCorrupt       = fault.Corrupt
+	ErrDenied        = fault.Denied
 )
 
 // Status is where a run stands. The names are MLflow's.

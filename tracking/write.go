@@ -107,14 +107,17 @@ func (r *Run) writePart(ctx context.Context) error {
 			n = r.part.len()
 			r.dropPart(records{}, n, fmt.Errorf("%d records: %w", n, err))
 		case wrongRecord:
-			r.narrow(n, rest, head.first(), err)
+			if err := r.narrow(ctx, n, rest, head.first(), err); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// narrow goes on after the store refused the first n records of the part.
-func (r *Run) narrow(n int, rest records, first string, err error) {
+// narrow goes on after the store refused the first n records of the part. Its
+// error is one to try again after.
+func (r *Run) narrow(ctx context.Context, n int, rest records, first string, err error) error {
 	kind := fault.Kind(err)
 	switch {
 	case n > 1 && r.search.refused < maxSearched:
@@ -124,11 +127,34 @@ func (r *Run) narrow(n int, rest records, first string, err error) {
 	case kind == nil && r.search.tries+1 < strangeTries:
 		r.search.suspects = 1
 		r.search.tries++
+	case kind == nil && !r.takesOther(ctx, rest) && !r.strangeForLong():
+		return err
 	case kind == ErrAlreadyExists: // which names the param
 		r.dropPart(rest, 1, err)
 	default:
 		r.dropPart(rest, 1, fmt.Errorf("%s: %w", first, err))
 	}
+	return nil
+}
+
+// takesOther reports whether the store takes another point of the run, so that
+// it is the record that is wrong, not the store. A point may be written again.
+func (r *Run) takesOther(ctx context.Context, rest records) bool {
+	for _, points := range [][]Metric{r.out.metrics, rest.metrics} {
+		if n := len(points); n > 0 {
+			return r.client.store.Log(ctx, r.info.ID, Batch{Metrics: points[n-1:]}) == nil
+		}
+	}
+	return false
+}
+
+// strangeForLong reports whether the store has failed for long without saying
+// why: then neither lose what may soon be stored, nor try for ever.
+func (r *Run) strangeForLong() bool {
+	if r.strangeSince.IsZero() {
+		r.strangeSince = time.Now()
+	}
+	return time.Since(r.strangeSince) >= strangeTime
 }
 
 // dropPart drops the first n records of the part; rest are the others.
@@ -167,22 +193,18 @@ func (r *Run) judge(ctx context.Context, n int, err error) (verdict, error) {
 	case fault.Kind(empty) != nil:
 		return wrongRun, empty
 	}
-	// The store fails and does not say why: neither lose what may soon be stored,
-	// nor try for ever.
-	if r.strangeSince.IsZero() {
-		r.strangeSince = time.Now()
-	}
-	if time.Since(r.strangeSince) < strangeTime {
+	if !r.strangeForLong() {
 		return tryLater, err
 	}
 	return wrongRun, fmt.Errorf("given up after %v: %w", strangeTime, err)
 }
 
-// outOfReach reports whether the error says that trying again may help.
+// outOfReach reports whether the error says that trying again may help; a right
+// that is missing may be granted.
 func outOfReach(ctx context.Context, err error) bool {
 	if ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return true
 	}
 	kind := fault.Kind(err)
-	return kind == ErrUnavailable || kind == ErrClosed
+	return kind == ErrUnavailable || kind == ErrClosed || kind == ErrDenied
 }

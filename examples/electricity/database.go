@@ -59,13 +59,13 @@ func checkSeed(ctx context.Context, stores *retrain.Stores, o options) error {
 	want := fmt.Sprintf("-seed %d", o.seed)
 	have, err := stores.Retrain.Cursor(ctx, model, sender)
 	if errors.Is(err, retrain.ErrNotFound) {
-		return stores.Retrain.PutCursor(ctx, model, sender, []byte(want))
+		return stores.Retrain.PutCursor(ctx, retrain.Cursor{Model: model, Sender: sender, Rev: 1, Data: []byte(want)})
 	}
 	if err != nil {
 		return err
 	}
-	if string(have) != want {
-		return fmt.Errorf("the state was begun with %s, this is %s: give the same -seed, or another -dir, -db or -schema", have, want)
+	if string(have.Data) != want {
+		return fmt.Errorf("the state was begun with %s, this is %s: give the same -seed, or another -dir, -db or -schema", have.Data, want)
 	}
 	return nil
 }

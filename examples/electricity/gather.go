@@ -2,43 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/mlloop/mlloop/drift"
-	"github.com/mlloop/mlloop/internal/atomicfile"
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/retrain"
 )
-
-// checkState refuses a state folder that another seed was begun in: its rows
-// cannot be continued.
-func checkState(o options) error {
-	path := filepath.Join(o.dir, "settings.json")
-	want, err := json.Marshal(map[string]uint64{"seed": o.seed})
-	if err != nil {
-		return err
-	}
-	have, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return atomicfile.WriteFile(atomicfile.OS(), path, func(w io.Writer) error {
-			_, err := w.Write(want)
-			return err
-		})
-	}
-	if err != nil {
-		return err
-	}
-	if string(have) != string(want) {
-		return fmt.Errorf("%s was begun with %s, this is %s: give the same -seed, or another -dir", o.dir, have, want)
-	}
-	return nil
-}
 
 // fortnights are the answers of the densest calendar, computed beside the replay.
 type fortnights struct {

@@ -9,20 +9,19 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/mlloop/mlloop/retrain"
-	"github.com/mlloop/mlloop/retrain/retrainsql"
 )
 
 // options are the command line.
 type options struct {
-	dir  string
-	seed uint64
-	rows int
-	json bool
+	dir        string
+	db, schema string // URL, "": loop.db in dir; and schema on PostgreSQL
+	seed       uint64
+	rows       int
+	json       bool
 
 	change func(*retrain.Config) // what a test tries instead; nil: nothing
 }
@@ -44,6 +43,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("electricity", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.dir, "dir", "", "folder of the state; a run that was cut off goes on there (default: a temporary one)")
+	flags.StringVar(&o.db, "db", "", "database, such as postgres://user@host/name; a run that was cut off goes on there (default: loop.db in -dir)")
+	flags.StringVar(&o.schema, "schema", "mlloop_electricity", "schema of a PostgreSQL database that keeps the example apart from what else is there")
 	flags.Uint64Var(&o.seed, "seed", 1, "seed of every random choice")
 	flags.IntVar(&o.rows, "rows", 0, "rows to replay (default: all 36,600)")
 	flags.BoolVar(&o.json, "json", false, "print the figures as one JSON object")
@@ -73,17 +74,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if o.rows < 1 || o.rows > most {
 		return fmt.Errorf("-rows %d: there are 1 to %d rows to replay", o.rows, most)
 	}
-	if o.dir == "" {
-		if o.dir, err = os.MkdirTemp("", "mlloop-electricity-"); err != nil {
-			return err
-		}
-	} else if err := os.MkdirAll(o.dir, 0o755); err != nil {
+	if err := o.makeDir(); err != nil {
 		return err
 	}
 	f, err := replayAll(ctx, o, m, stderr)
 	if err != nil {
 		return err
 	}
+	f.where, f.command = o.look()
 	f.Seconds, f.PeakRSSMB = time.Since(start).Seconds(), peakRSS()
 	if o.json {
 		return f.writeJSON(stdout)
@@ -93,15 +91,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // replayAll runs the loop over the stream and gathers the figures.
 func replayAll(ctx context.Context, o options, m *market, stderr io.Writer) (figures, error) {
-	database := filepath.Join(o.dir, "loop.db")
-	// Kill -9 loses nothing at synchronous=normal; only the machine's own fall
-	// could lose the last rows, and a replay can be run again.
-	stores, err := retrainsql.Open(ctx, "sqlite:"+database+"?synchronous=normal", nil)
+	stores, err := o.open(ctx)
 	if err != nil {
 		return figures{}, err
 	}
 	defer func() { _ = stores.Close(context.WithoutCancel(ctx)) }() // all is durable: the figures were read from it
-	if err := checkState(o); err != nil {
+	if err := checkSeed(ctx, stores, o); err != nil {
 		return figures{}, err
 	}
 	end := m.history + o.rows
@@ -121,12 +116,13 @@ func replayAll(ctx context.Context, o options, m *market, stderr io.Writer) (fig
 		return figures{}, err
 	}
 	p.done()
-	f, err := gather(ctx, m, loop, stores, o.seed, end, baselines)
-	f.database = database
-	return f, err
+	return gather(ctx, m, loop, stores, o.seed, end, baselines)
 }
 
 func replayLoop(ctx context.Context, m *market, loop *retrain.Loop, stores *retrain.Stores, now *clock, end int, p *progress) error {
+	if err := loop.Lead(ctx); err != nil { // its steps alone count
+		return err
+	}
 	if err := loop.FitFirst(ctx, rowTime(m.history), m.table.Slice(0, m.history)); err != nil {
 		return err
 	}

@@ -33,8 +33,8 @@ type figures struct {
 	Seconds                float64 `json:"seconds"`
 	PeakRSSMB              float64 `json:"peak_rss_mb"`
 
-	fits     int    // of the densest calendar
-	database string // file
+	fits           int    // of the densest calendar
+	where, command string // the database, and how to look at it
 }
 
 // writeJSON writes the figures as one JSON object. JSON has no NaN: the
@@ -65,8 +65,10 @@ func (f figures) writeTable(w io.Writer) error {
 	row("the widening was noticed after", f.noticed())
 	row("predictions logged, labels joined", fmt.Sprintf("%d, %d", f.PredictionsLogged, f.LabelsJoined))
 	row("time, peak memory", fmt.Sprintf("%.1f s, %.0f MB", f.Seconds, f.PeakRSSMB))
-	row("everything is in", f.database)
-	row("  look at it with", "sqlite3 "+f.database+" 'SELECT datetime(time/1000, \"unixepoch\"), kind, text FROM mlloop_retrain_event'")
+	row("everything is in", f.where)
+	if f.command != "" {
+		row("  look at it with", f.command)
+	}
 	return t.Flush()
 }
 

@@ -48,6 +48,7 @@ func configure(m *market, stores *retrain.Stores, c *clock, seed uint64) retrain
 		Drift:        &drift.Options{Window: monitorRows},
 		Retention:    retrain.Retention{Age: -1}, // the figures are read from the whole log
 		Seed:         seed, Now: c.now,
+		Lease:  time.Second,                   // nobody else steps a replay, and one that was killed is to go on soon
 		Logger: slog.New(slog.DiscardHandler), // the replay shows the loop's events itself
 	}
 }

@@ -86,7 +86,7 @@ func layers() []Layer {
 func drivers() []Driver {
 	return []Driver{
 		{Modules: []string{"testing", "github.com/stretchr/testify"}, By: []string{"*test"}},
-		{Modules: []string{"modernc.org/sqlite", "github.com/jackc/pgx"}, By: []string{"internal/sqldb", "sqlstore", "internal/pgtest", "internal/sqltest", "*sql", "retrain/retraindbos", "examples/..."}},
+		{Modules: []string{"modernc.org/sqlite", "github.com/jackc/pgx"}, By: []string{"sqlstore", "internal/pgtest", "internal/sqltest", "*sql", "retrain/retraindbos", "examples/..."}},
 		{Modules: []string{"github.com/dbos-inc"}, By: []string{"retrain/retraindbos", "retrain/retrainsql"}},
 		{Modules: []string{"google.golang.org/grpc"}, By: []string{"serve/servegrpc"}},
 		{Modules: []string{"github.com/minio"}, By: []string{"tracking/artifact/artifacts3"}},

@@ -59,7 +59,7 @@ type journalledSteps struct {
 	workflow string
 }
 
-func (s journalledSteps) Do(ctx context.Context, name string, fn func(ctx context.Context) ([]byte, error)) ([]byte, error) {
+func (s journalledSteps) Do(ctx context.Context, name string, fn func(ctx context.Context) ([]byte, error), o *retrain.StepOptions) ([]byte, error) {
 	if name == renamed && s.engine.release == 2 {
 		name += "-2"
 	}
@@ -70,7 +70,7 @@ func (s journalledSteps) Do(ctx context.Context, name string, fn func(ctx contex
 		}
 		out, err := fn(ctx)
 		return out, errors.Join(err, j.write(actEnded, step))
-	})
+	}, o)
 	if err == nil {
 		err = j.write(actRecorded, step)
 	}

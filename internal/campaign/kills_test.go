@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/internal/crashtest"
+	"github.com/mlloop/mlloop/internal/pgtest"
+	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/tracking"
 )
@@ -30,7 +33,11 @@ const (
 )
 
 func TestKillsSQLite(t *testing.T) {
-	testKills(t, "sqlite:"+filepath.Join(t.TempDir(), "loop.db"))
+	testKills(t, task{URL: "sqlite:" + filepath.Join(t.TempDir(), "loop.db")})
+}
+
+func TestKillsPostgreSQL(t *testing.T) {
+	testKills(t, task{URL: pgtest.URL(t), Schema: pgtest.Schema(t)})
 }
 
 // slot is a place where one process after the other runs the loop.
@@ -49,14 +56,15 @@ type killer struct {
 	said   map[string][]string
 	mu     sync.Mutex // of said
 	killed int
-	slow   time.Duration // the longest takeover
-	wishes int           // triggers that were said before the last kill was over
+	slow   time.Duration   // the longest takeover
+	heads  []registry.Head // of the audit trail, as of each kill
+	wishes int             // triggers that were said before the last kill was over
 }
 
 // testKills runs the same loop in two processes and kills them: one, both, or
 // in the middle of a rolling update to another release; and compares what is
 // stored with what they had said was stored.
-func testKills(t *testing.T, url string) {
+func testKills(t *testing.T, where task) {
 	if *kills == 0 {
 		t.Skip("a campaign: run it with -campaign.kills=10")
 	}
@@ -66,8 +74,8 @@ func testKills(t *testing.T, url string) {
 	}
 	t.Logf("-campaign.seed=%d", seed)
 	began := time.Now()
-	k := &killer{t: t, rng: rand.New(rand.NewPCG(seed, 0)), said: make(map[string][]string),
-		task: task{Name: "loop", URL: url, Journal: filepath.Join(t.TempDir(), "journal"), Epoch: began.UnixMilli()}}
+	where.Name, where.Journal, where.Epoch = "loop", filepath.Join(t.TempDir(), "journal"), began.UnixMilli()
+	k := &killer{t: t, rng: rand.New(rand.NewPCG(seed, 0)), said: make(map[string][]string), task: where}
 	k.stores = openStores(t, k.task)
 	prepareRun(t, k.stores)
 	for i := range k.slots {
@@ -83,7 +91,7 @@ func testKills(t *testing.T, url string) {
 		k.stop(i)
 	}
 	sum := k.check()
-	t.Logf("%d kills in %s: %s; longest takeover %s", k.killed, time.Since(began).Round(time.Second), sum, k.slow.Round(time.Millisecond))
+	t.Logf("campaign: %d kills in %s: %s; longest takeover %s", k.killed, time.Since(began).Round(time.Second), sum, k.slow.Round(time.Millisecond))
 }
 
 func prepareRun(t *testing.T, stores *retrain.Stores) {
@@ -112,6 +120,11 @@ func (k *killer) kill(i int) {
 	require.NoError(k.t, child.Kill(), "process %d", i)
 	require.NoError(k.t, journal{k.task.Journal, child.PID()}.write(actDied, "-"))
 	k.killed++
+	head, err := registry.New(k.stores.Registry, k.stores.Artifacts, nil).AuditHead(k.t.Context(), model)
+	if !errors.Is(err, registry.ErrNotFound) { // nothing is registered before the first fit has ended
+		require.NoError(k.t, err)
+		k.heads = append(k.heads, head)
+	}
 }
 
 func (k *killer) stop(i int) {
@@ -164,12 +177,12 @@ func (k *killer) roll() {
 	k.start(second)
 }
 
-// waitForStep waits until a step was completed that began after now, no longer than limit.
+// waitForStep waits until another step was completed, no longer than limit.
 func (k *killer) waitForStep(after string, limit time.Duration) {
 	k.t.Helper()
 	began := time.Now()
-	first := k.rev()
-	for k.rev() == first {
+	first := k.steppedAt()
+	for k.steppedAt().Equal(first) {
 		require.Less(k.t, time.Since(began), limit, "no step is made after %s", after)
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -178,12 +191,12 @@ func (k *killer) waitForStep(after string, limit time.Duration) {
 	}
 }
 
-func (k *killer) rev() int64 {
+func (k *killer) steppedAt() time.Time {
 	st, err := k.stores.Retrain.State(context.Background(), model)
 	if err != nil {
-		return 0
+		return time.Time{}
 	}
-	return st.Rev
+	return st.SteppedAt
 }
 
 // settle waits, without kills, until a retraining that began afterwards was

@@ -29,7 +29,10 @@ func (k *killer) check() string {
 	k.requireOnce("point", points)
 	promotions := k.checkPromotions()
 	k.checkTriggers()
-	require.NoError(k.t, registry.New(k.stores.Registry, k.stores.Artifacts, nil).VerifyAudit(k.t.Context(), model))
+	models := registry.New(k.stores.Registry, k.stores.Artifacts, nil)
+	for _, head := range k.heads {
+		require.NoError(k.t, models.VerifyAudit(k.t.Context(), model, &head))
+	}
 	return fmt.Sprintf("%d steps of %d retrainings, %d promotions, %d triggers, %d predictions, %d labels, %d points",
 		steps, len(k.retrainings()), promotions, len(k.said["trigger"]), len(k.said["prediction"]), len(k.said["label"]), len(k.said["point"]))
 }
@@ -111,19 +114,13 @@ func (k *killer) checkPromotions() int {
 	}
 	moved := make(map[string]int)
 	at, total := "", 0
-	for after := int64(0); ; {
-		events, err := k.stores.Registry.Events(k.t.Context(), model, after, 0)
+	for e, err := range registry.New(k.stores.Registry, k.stores.Artifacts, nil).Events(k.t.Context(), model, 0) {
 		require.NoError(k.t, err)
-		if len(events) == 0 {
-			break
-		}
-		for _, e := range events {
-			if after = e.Seq; e.Kind == registry.AliasSet && e.Alias == registry.Champion {
-				require.Equal(k.t, at, e.From, "move %d begins where the one before ended", e.Seq)
-				at = e.To
-				moved[e.To]++
-				total++
-			}
+		if e.Kind == registry.AliasSet && e.Alias == registry.Champion {
+			require.Equal(k.t, at, e.From, "move %d begins where the one before ended", e.Seq)
+			at = e.To
+			moved[e.To]++
+			total++
 		}
 	}
 	for version, n := range moved {

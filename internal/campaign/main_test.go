@@ -18,10 +18,10 @@ import (
 
 // task is what a process is started with.
 type task struct {
-	Name    string // writers or loop
+	Name    string // writers, open or loop
 	Process int    // 0, 1, 2 …
 	URL     string
-	Schema  string
+	Schema  string // on PostgreSQL
 	Rounds  int    // of writers
 	Release int    // of the program that a loop is: 1 or 2
 	Epoch   int64  // when a loop's world began, in milliseconds since 1970
@@ -40,6 +40,8 @@ func child(ctx context.Context, arg string) error {
 	switch t.Name {
 	case "writers":
 		return runWriters(ctx, t)
+	case "open":
+		return runOpen(ctx, t)
 	case "loop":
 		return runLoop(ctx, t)
 	}
@@ -55,7 +57,7 @@ func start(t testing.TB, what task, env []string, line func(text string)) *crash
 }
 
 func (t task) open(ctx context.Context) (*retrain.Stores, error) {
-	return retrainsql.Open(ctx, t.URL, nil)
+	return retrainsql.Open(ctx, t.URL, &retrainsql.Options{Schema: t.Schema})
 }
 
 func openStores(t testing.TB, what task) *retrain.Stores {

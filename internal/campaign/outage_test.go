@@ -98,7 +98,7 @@ func TestOutagePostgreSQL(t *testing.T) {
 	require.NoError(t, <-ran)
 	require.NoError(t, w.loop.Close(t.Context()))
 	w.check()
-	t.Logf("away for %s: %d predictions, %d points, %d labels; %d labels refused meanwhile; the slowest answer took %s; steps again after %s",
+	t.Logf("campaign: away for %s: %d predictions, %d points, %d labels; %d labels refused meanwhile; the slowest answer took %s; steps again after %s",
 		*outage, w.asked, w.points, len(w.labelled), refused, w.slowest.Round(time.Microsecond), back.Round(time.Millisecond))
 }
 

@@ -14,7 +14,6 @@ import (
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/internal/pgtest"
-	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retrainsql"
 )
 
@@ -36,21 +35,6 @@ func execute(t *testing.T, server *pgtest.Server, statements ...string) {
 		_, err := db.ExecContext(t.Context(), s)
 		require.NoError(t, err, s)
 	}
-}
-
-func eventOf(key string) retrain.Event {
-	return retrain.Event{Model: model, Time: loopStart, Kind: "campaign", Text: key, Key: key}
-}
-
-func events(t *testing.T, stores *retrain.Stores) []string {
-	t.Helper()
-	found, err := stores.Retrain.Events(t.Context(), retrain.EventQuery{Model: model})
-	require.NoError(t, err)
-	var texts []string
-	for _, e := range found {
-		texts = append(texts, e.Text)
-	}
-	return texts
 }
 
 // What PostgreSQL refuses is told with its kind and what to do, and nothing is lost.
@@ -83,11 +67,11 @@ func TestRefusedPostgreSQL(t *testing.T) {
 	})
 	t.Run("a role that may only read", func(t *testing.T) {
 		reads := openStores(t, task{URL: as(t, server, "reader", secret), Schema: "mlloop"})
-		require.Equal(t, []string{"kept"}, events(t, reads))
+		require.Equal(t, []string{"kept"}, eventTexts(t, reads))
 		err := reads.Retrain.AppendEvent(t.Context(), eventOf("of a reader"))
 		require.ErrorIs(t, err, fault.Denied)
 		require.ErrorContains(t, err, "permission denied")
-		require.Equal(t, []string{"kept"}, events(t, stores))
+		require.Equal(t, []string{"kept"}, eventTexts(t, stores))
 	})
 	t.Run("a missing schema without the right to make it", func(t *testing.T) {
 		_, err := task{URL: as(t, server, "stranger", secret), Schema: "elsewhere"}.open(t.Context())
@@ -103,7 +87,7 @@ func TestRefusedPostgreSQL(t *testing.T) {
 		_, err := owner.open(t.Context())
 		require.ErrorIs(t, err, fault.Unsupported)
 		require.ErrorContains(t, err, "run the newer mlloop")
-		require.Equal(t, []string{"kept"}, events(t, stores), "what is open goes on")
+		require.Equal(t, []string{"kept"}, eventTexts(t, stores), "what is open goes on")
 	})
 }
 
@@ -128,7 +112,7 @@ func testTwoConnections(t *testing.T, what task) {
 		require.ErrorContains(t, err, "connection")
 	}
 	require.NotEmpty(t, stored)
-	require.ElementsMatch(t, stored, events(t, stores))
+	require.ElementsMatch(t, stored, eventTexts(t, stores))
 	t.Logf("%d of %d writers had a connection", len(stored), writers)
 }
 
@@ -158,12 +142,12 @@ func TestFullDisk(t *testing.T) {
 	}
 	require.ErrorIs(t, err, fault.Unavailable)
 	require.ErrorContains(t, err, "full")
-	require.Equal(t, stored, events(t, full), "what was stored can be read while the disk is full")
+	require.Equal(t, stored, eventTexts(t, full), "what was stored can be read while the disk is full")
 	require.NoError(t, full.Close(ctx))
 
 	stores, err = retrainsql.Open(ctx, "sqlite:"+path, nil)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, stores.Close(ctx)) }()
 	require.NoError(t, stores.Retrain.AppendEvent(ctx, eventOf("later")))
-	require.Equal(t, append(stored, "later"), events(t, stores))
+	require.Equal(t, append(stored, "later"), eventTexts(t, stores))
 }

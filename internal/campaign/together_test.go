@@ -36,7 +36,7 @@ func testOpenTogether(t *testing.T, what task) {
 	for _, c := range children {
 		require.NoError(t, c.Wait())
 	}
-	require.Len(t, events(t, openStores(t, what)), processes)
+	require.Len(t, eventTexts(t, openStores(t, what)), processes)
 }
 
 func runOpen(ctx context.Context, t task) error {
@@ -52,4 +52,19 @@ func runOpen(ctx context.Context, t task) error {
 		err = stores.Retrain.AppendEvent(ctx, eventOf(string(rune('a'+t.Process))))
 	}
 	return errors.Join(err, stores.Close(ctx))
+}
+
+func eventOf(key string) retrain.Event {
+	return retrain.Event{Model: model, Time: loopStart, Kind: "campaign", Text: key, Key: key}
+}
+
+func eventTexts(t *testing.T, stores *retrain.Stores) []string {
+	t.Helper()
+	found, err := stores.Retrain.Events(t.Context(), retrain.EventQuery{Model: model})
+	require.NoError(t, err)
+	var texts []string
+	for _, e := range found {
+		texts = append(texts, e.Text)
+	}
+	return texts
 }

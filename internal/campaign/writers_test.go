@@ -126,15 +126,17 @@ func (w *writer) event(ctx context.Context, name string, _ int) error {
 	return err
 }
 
-// moveAlias moves the alias on from where it is; others may have been quicker.
+// moveAlias moves the alias on from where it is; others may have been quicker,
+// to the same version too: then the token is that of their move.
 func (w *writer) moveAlias(ctx context.Context, name string, _ int) error {
 	models := registry.New(w.stores.Registry, w.stores.Artifacts, nil)
-	found, err := w.stores.Registry.Alias(ctx, model, registry.Champion)
+	found, err := models.Alias(ctx, model, registry.Champion)
 	if err != nil {
 		return err
 	}
 	to := found.Version%versions + 1
-	return w.raced("alias", name, models.SetAlias(ctx, model, registry.Champion, found.Version, to, registry.Change{Actor: name}))
+	moved, err := models.SetAlias(ctx, model, registry.Champion, found.Version, to, registry.Change{Actor: name, Token: found.Seq})
+	return w.raced("alias", fmt.Sprint(name, " ", moved.Seq), err)
 }
 
 // raced prints a compare-and-set that was won; a lost one is none of ours.
@@ -171,7 +173,7 @@ func (w *writer) checkpoint(ctx context.Context, name string, _ int) error {
 	if err != nil && !errors.Is(err, fault.NotFound) {
 		return err
 	}
-	c = drift.Checkpoint{Model: model, Version: 1, PredictionSeq: c.PredictionSeq + 1, At: writersStart, State: []byte(name)}
+	c = drift.Checkpoint{Model: model, Version: 1, Rev: c.Rev + 1, At: writersStart, State: []byte(name)}
 	return w.raced("checkpoint", name, w.stores.Drift.Save(ctx, c, []drift.Alert{{
 		ID: name, Model: model, Version: 1, Source: drift.FeatureDrift, Severity: drift.Warning, FiredAt: writersStart,
 	}}))

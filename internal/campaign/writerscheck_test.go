@@ -15,6 +15,7 @@ import (
 
 	"github.com/mlloop/mlloop/drift"
 	"github.com/mlloop/mlloop/internal/crashtest"
+	"github.com/mlloop/mlloop/internal/pgtest"
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/registry/registrytest"
 	"github.com/mlloop/mlloop/retrain"
@@ -29,6 +30,10 @@ func TestWritersSQLite(t *testing.T) {
 		t.Skip("8 processes; left out of short runs")
 	}
 	testWriters(t, task{Name: "writers", URL: "sqlite:" + filepath.Join(t.TempDir(), "loop.db"), Rounds: *rounds})
+}
+
+func TestWritersPostgreSQL(t *testing.T) {
+	testWriters(t, task{Name: "writers", URL: pgtest.URL(t), Schema: pgtest.Schema(t), Rounds: *rounds})
 }
 
 // testWriters has 8 processes with 25 writers each write to one database, beside
@@ -68,7 +73,7 @@ func testWriters(t *testing.T, what task) {
 	checkPoints(t, stores, what.Rounds)
 	checkLogs(t, stores, all, seen)
 	checkRaces(t, stores, said)
-	t.Logf("%d writers in %d processes: %d points, %d predictions, %d labels, %d events; won: %d alias moves, %d states, %d routes, %d checkpoints; %s",
+	t.Logf("campaign: %d writers in %d processes: %d points, %d predictions, %d labels, %d events; won: %d alias moves, %d states, %d routes, %d checkpoints; %s",
 		processes*writersPerProcess, processes, 2*len(said["point"]), len(said["prediction"]), len(said["label"]), len(said["event"]),
 		len(said["alias"]), len(said["state"]), len(said["route"]), len(said["checkpoint"]), wrote.Round(time.Millisecond))
 }
@@ -86,7 +91,8 @@ func prepare(t *testing.T, what task) {
 		_, err := models.Register(ctx, model, registrytest.Bundle(t, fmt.Sprint(n)), nil)
 		require.NoError(t, err)
 	}
-	require.NoError(t, models.SetAlias(ctx, model, registry.Champion, 0, 1, registry.Change{}))
+	_, err = models.SetAlias(ctx, model, registry.Champion, 0, 1, registry.Change{})
+	require.NoError(t, err)
 	require.NoError(t, stores.Close(ctx))
 }
 
@@ -176,25 +182,21 @@ func cancelled(t *testing.T) context.Context {
 func checkRaces(t *testing.T, stores *retrain.Stores, said map[string][]string) {
 	t.Helper()
 	ctx := t.Context()
-	var moved []string
-	at := "1"
-	for after := int64(0); ; {
-		events, err := stores.Registry.Events(ctx, model, after, 0)
-		require.NoError(t, err)
-		if len(events) == 0 {
-			break
-		}
-		for _, e := range events {
-			if after = e.Seq; e.Kind != registry.AliasSet || e.From == "" {
-				continue
-			}
-			require.Equal(t, at, e.From, "move %d begins where the one before ended", e.Seq)
-			at, moved = e.To, append(moved, e.Actor)
+	moved := alias(t, stores)
+	require.NotEmpty(t, moved)
+	own := make(map[int64]string) // by token
+	for _, text := range said["alias"] {
+		var name string
+		var token int64
+		_, err := fmt.Sscan(text, &name, &token)
+		require.NoError(t, err, text)
+		require.Contains(t, moved, token, "the token that %s was given is that of a move", name)
+		if moved[token] == name {
+			require.Empty(t, own[token], "two moves have the token %d", token)
+			own[token] = name
 		}
 	}
-	require.Subset(t, said["alias"], moved, "alias moves")
-	require.NotEmpty(t, moved)
-	require.NoError(t, registry.New(stores.Registry, stores.Artifacts, nil).VerifyAudit(ctx, model))
+	require.Equal(t, moved, own, "alias moves, by token")
 
 	st, err := stores.Retrain.State(ctx, model)
 	require.NoError(t, err)
@@ -206,4 +208,25 @@ func checkRaces(t *testing.T, stores *retrain.Stores, said map[string][]string) 
 	alerts, err := stores.Drift.Alerts(ctx, drift.AlertQuery{Model: model})
 	require.NoError(t, err)
 	require.Len(t, alerts, len(said["checkpoint"]), "alerts that were saved with a checkpoint")
+	c, err := stores.Drift.Checkpoint(ctx, model)
+	require.NoError(t, err)
+	require.EqualValues(t, len(said["checkpoint"]), c.Rev, "checkpoints")
+}
+
+// alias returns who moved the alias, by the token of the move, after the first,
+// and wants the trail to be whole.
+func alias(t *testing.T, stores *retrain.Stores) map[int64]string {
+	t.Helper()
+	models := registry.New(stores.Registry, stores.Artifacts, nil)
+	moved, at := make(map[int64]string), "1"
+	for e, err := range models.Events(t.Context(), model, 0) {
+		require.NoError(t, err)
+		if e.Kind != registry.AliasSet || e.From == "" {
+			continue
+		}
+		require.Equal(t, at, e.From, "move %d begins where the one before ended", e.Seq)
+		at, moved[e.Seq] = e.To, e.Actor
+	}
+	require.NoError(t, models.VerifyAudit(t.Context(), model, nil))
+	return moved
 }

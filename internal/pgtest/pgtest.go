@@ -31,7 +31,8 @@ func URL(t testing.TB) string {
 }
 
 // Schema returns the name of a schema that does not exist yet, which is dropped
-// with everything in it when the test ends.
+// with everything in it when the test ends; so are those whose names begin with
+// it and _, such as the engine's.
 func Schema(t testing.TB) string {
 	t.Helper()
 	u := URL(t)
@@ -43,7 +44,9 @@ func Schema(t testing.TB) string {
 		db, err := sql.Open("pgx", u)
 		require.NoError(t, err)
 		defer func() { _ = db.Close() }()
-		_, err = db.ExecContext(ctx, `DROP SCHEMA IF EXISTS "`+name+`" CASCADE`)
+		_, err = db.ExecContext(ctx, `DO $$ DECLARE name text; BEGIN
+			FOR name IN SELECT nspname FROM pg_namespace WHERE nspname = '`+name+`' OR starts_with(nspname, '`+name+`_')
+			LOOP EXECUTE format('DROP SCHEMA %I CASCADE', name); END LOOP; END $$`)
 		require.NoError(t, err)
 	})
 	return name

@@ -8,6 +8,9 @@
 //	b, err = bundle.OpenDir("model")
 //	weights, err = b.ReadFile(bundle.WeightsPart) // verified
 //
+// NewFS packs files that are too large to be held. A bundle is an fs.FS of its
+// files; large ones are streamed and verified as they are read.
+//
 // manifest.json lists every other file with its size and SHA-256. It is
 // canonical JSON (RFC 8785), so that equal content gives equal bytes, and the
 // SHA-256 of its bytes is the digest of the whole bundle: `sha256sum

@@ -45,14 +45,14 @@ func (q quoted) MarshalYAML() (any, error) {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: string(q)}, nil
 }
 
-// encodeMLmodel returns the MLmodel file of a manifest whose files are yet to be listed.
-func encodeMLmodel(m Manifest, parts map[string][]byte) ([]byte, error) {
+// encodeMLmodel returns the MLmodel file of a manifest that lists all others.
+func encodeMLmodel(m Manifest) ([]byte, error) {
 	out := mlmodel{
 		Flavors:   map[quoted]mlflowFlavor{quoted(m.Flavor): {Format: m.Format, Manifest: ManifestFile}},
 		CreatedAt: quoted(m.CreatedAt.Format("2006-01-02 15:04:05.000000")), // as Python prints a naive datetime
 	}
-	for _, data := range parts {
-		out.ModelSizeBytes += int64(len(data))
+	for _, f := range m.Files {
+		out.ModelSizeBytes += f.Size
 	}
 	if len(m.Metadata) > 0 {
 		out.Metadata = make(map[quoted]quoted, len(m.Metadata))

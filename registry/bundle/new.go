@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -24,6 +25,23 @@ type Spec struct {
 // than copies: do not change them any more. Errors: Invalid, listing everything
 // that is wrong.
 func New(spec Spec, parts map[string][]byte) (*Bundle, error) {
+	names := slices.Sorted(maps.Keys(parts))
+	b, err := begin(spec, names)
+	if err != nil {
+		return nil, fault.Errorf(fault.Invalid, "bundle: new: %w", err)
+	}
+	maps.Copy(b.parts, parts)
+	for _, name := range names {
+		b.manifest.Files = append(b.manifest.Files, File{Path: name, Size: int64(len(parts[name])), Digest: digestOf(parts[name])})
+	}
+	if err := b.seal(); err != nil {
+		return nil, fault.Errorf(fault.Invalid, "bundle: new: %w", err)
+	}
+	return b, nil
+}
+
+// begin returns a bundle without files, after checking what they will be called.
+func begin(spec Spec, names []string) (*Bundle, error) {
 	b := &Bundle{
 		manifest: Manifest{
 			Format:    FormatVersion,
@@ -31,51 +49,36 @@ func New(spec Spec, parts map[string][]byte) (*Bundle, error) {
 			CreatedAt: spec.CreatedAt.UTC().Truncate(time.Millisecond),
 			Signature: spec.Signature.clone(),
 		},
-		parts: make(map[string][]byte, len(parts)+1),
+		parts: make(map[string][]byte, len(names)+1),
 	}
 	if len(spec.Metadata) > 0 {
 		b.manifest.Metadata = maps.Clone(spec.Metadata)
 	}
 	var problems fault.Problems
 	b.manifest.check(&problems)
-	if _, ok := parts[MLmodelFile]; ok {
+	if slices.Contains(names, MLmodelFile) {
 		problems.Addf("part %s: the bundle writes this file itself", MLmodelFile)
 	}
-	checkPaths(&problems, append(slices.Sorted(maps.Keys(parts)), MLmodelFile))
-	if err := problems.Err(); err != nil {
-		return nil, fault.Errorf(fault.Invalid, "bundle: new: %w", err)
-	}
-
-	mlmodel, err := encodeMLmodel(b.manifest, parts)
-	if err != nil {
-		return nil, fault.Errorf(fault.Invalid, "bundle: new: %w", err)
-	}
-	maps.Copy(b.parts, parts)
-	b.parts[MLmodelFile] = mlmodel
-	b.manifest.Files = listFiles(b.parts)
-	if err := b.seal(); err != nil {
-		return nil, fault.Errorf(fault.Invalid, "bundle: new: %w", err)
-	}
-	return b, nil
+	checkPaths(&problems, append(slices.Clone(names), MLmodelFile))
+	return b, problems.Err()
 }
 
-// listFiles describes the parts, by path.
-func listFiles(parts map[string][]byte) []File {
-	files := make([]File, 0, len(parts))
-	for _, path := range slices.Sorted(maps.Keys(parts)) {
-		files = append(files, File{Path: path, Size: int64(len(parts[path])), Digest: digestOf(parts[path])})
-	}
-	return files
-}
-
-// seal encodes the manifest and computes the digest.
+// seal adds the MLmodel file to those that are listed, encodes the manifest and
+// computes the digest.
 func (b *Bundle) seal() error {
-	var problems fault.Problems
-	checkSizes(&problems, b.manifest.Files)
+	mlmodel, err := encodeMLmodel(b.manifest)
+	if err != nil {
+		return err
+	}
+	b.parts[MLmodelFile] = mlmodel
+	b.manifest.Files = append(b.manifest.Files, File{Path: MLmodelFile, Size: int64(len(mlmodel)), Digest: digestOf(mlmodel)})
+	slices.SortFunc(b.manifest.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	encoded, err := encodeManifest(b.manifest)
 	if err != nil {
 		return err
 	}
+	var problems fault.Problems
+	checkSizes(&problems, b.manifest.Files)
 	if len(encoded) > MaxManifestSize {
 		problems.Addf("%s takes %d bytes, the limit is %d: put less into the metadata", ManifestFile, len(encoded), MaxManifestSize)
 	}

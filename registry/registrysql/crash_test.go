@@ -4,24 +4,34 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/internal/crashtest"
+	"github.com/mlloop/mlloop/internal/pgtest"
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/registry/bundle"
 	"github.com/mlloop/mlloop/registry/registrysql"
 	"github.com/mlloop/mlloop/registry/registrytest"
+	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/tracking/artifact"
 )
 
 func TestMain(m *testing.M) { crashtest.Main(m, changeForever) }
 
+// openFolder opens the database in the folder, or in the schema of the folder's
+// name on PostgreSQL.
 func openFolder(ctx context.Context, folder string) (*registry.Client, *registrysql.Store, error) {
-	store, err := registrysql.Open(ctx, "sqlite:"+filepath.Join(folder, "r.db"), nil)
+	url, opts := "sqlite:"+filepath.Join(folder, "r.db"), &sqlstore.Options{}
+	if schema, ok := strings.CutPrefix(filepath.Base(folder), "schema-"); ok {
+		url, opts.Schema = os.Getenv(pgtest.Variable), schema
+	}
+	store, err := registrysql.Open(ctx, url, opts)
 	return registry.New(store, artifact.Dir(filepath.Join(folder, "files")), nil), store, err
 }
 
@@ -98,7 +108,15 @@ func killSoon(t *testing.T, folder string, rng *rand.Rand, acks *acknowledged) {
 }
 
 func TestKilledAtRandomMoments(t *testing.T) {
-	folder := t.TempDir()
+	t.Run("sqlite", func(t *testing.T) { killAtRandomMoments(t, t.TempDir()) })
+	t.Run("postgresql", func(t *testing.T) {
+		folder := filepath.Join(t.TempDir(), "schema-"+pgtest.Schema(t))
+		require.NoError(t, os.Mkdir(folder, 0o700))
+		killAtRandomMoments(t, folder)
+	})
+}
+
+func killAtRandomMoments(t *testing.T, folder string) {
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)) // a new moment each time
 	acks := &acknowledged{approved: map[int64]bool{}, digests: map[int64]string{}}
 	for round := range 8 {

@@ -97,21 +97,26 @@ const pollInterval = 100 * time.Millisecond
 
 // Wait implements retrain.Engine.
 func (e *Engine) Wait(ctx context.Context, id string) (retrain.Result, error) {
-	for {
-		ended := e.endOf(id)
-		r, err := e.look(ctx, id)
-		switch {
-		case err != nil:
-			return retrain.Result{}, fmt.Errorf("retraindbos: wait for %s: %w", id, e.orClosed(err))
-		case r.Done:
-			return r, nil
+	for first := true; ; first = false {
+		here, ended := e.runOf(id)
+		if here == nil || !first { // what runs here has not ended
+			r, err := e.look(ctx, id)
+			switch {
+			case err != nil:
+				return retrain.Result{}, fmt.Errorf("retraindbos: wait for %s: %w", id, e.orClosed(err))
+			case r.Done:
+				return r, nil
+			}
 		}
 		poll := pollInterval
-		if ended != nil {
+		if here != nil {
 			poll = 10 * pollInterval // another process may cancel it
 		}
 		select {
 		case <-ended:
+			if r := here.result(); r.Done {
+				return r, nil
+			}
 		case <-time.After(poll):
 		case <-ctx.Done():
 			return retrain.Result{}, ctx.Err()
@@ -121,15 +126,25 @@ func (e *Engine) Wait(ctx context.Context, id string) (retrain.Result, error) {
 	}
 }
 
-// endOf returns a channel that is closed when the execution here ends, nil when
-// there is none.
-func (e *Engine) endOf(id string) <-chan struct{} {
+// runOf returns the execution here and what is closed when it ends; nil where
+// there is none, or one whose context has ended.
+func (e *Engine) runOf(id string) (*run, <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if r := e.running[id]; r != nil {
-		return r.ended
+	if r := e.running[id]; r != nil && r.begun() && r.ctx.Err() == nil {
+		return r, r.ended
 	}
-	return nil
+	return nil, nil
+}
+
+// result is what DBOS recorded for the workflow, if this execution ended it.
+func (r *run) result() retrain.Result {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.outcome == nil {
+		return retrain.Result{}
+	}
+	return r.outcome.result()
 }
 
 // orClosed returns Closed in the place of what Close made a call fail with.

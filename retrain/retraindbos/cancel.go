@@ -24,8 +24,15 @@ func (e *Engine) Cancel(ctx context.Context, id string) error {
 }
 
 // cancel stops the last try, and then begins one more that ends as cancelled. A
-// process that takes the workflow up in between is stopped in its turn.
+// process that takes the workflow up in between is stopped in its turn. Contexts
+// end only then: what ends before would be gone on with.
 func (e *Engine) cancel(c dbos.Context, id string) error {
+	var stopped []string
+	defer func() {
+		for _, tid := range stopped {
+			e.cut(tid)
+		}
+	}()
 	for {
 		tries, err := triesOf(c, id)
 		switch {
@@ -46,7 +53,7 @@ func (e *Engine) cancel(c dbos.Context, id string) error {
 		if last.ended() {
 			return nil
 		}
-		e.cut(last.status.ID)
+		stopped = append(stopped, last.status.ID)
 		if done, err := e.mark(c, id, len(tries)+1); done || err != nil {
 			return err
 		}

@@ -36,7 +36,11 @@ func (e *Engine) open(base context.Context) (dbos.Context, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := dbos.NewContext(base, config)
+	var root dbos.Context
+	err = e.migrating(base, func() (err error) {
+		root, err = dbos.NewContext(base, config)
+		return err
+	})
 	if err != nil {
 		release()
 		return nil, told(err)
@@ -127,8 +131,14 @@ func (e *Engine) pool(ctx context.Context) (*pgxpool.Pool, error) {
 	if conn.RuntimeParams["application_name"] == "" {
 		conn.RuntimeParams["application_name"] = e.appName()
 	}
+	// A URL for PgBouncer may ask for these. DBOS hands bytes to columns of text,
+	// which without the columns' types would be written as bytea is.
+	switch conn.DefaultQueryExecMode {
+	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol:
+		conn.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
 	config.ConnConfig = conn
-	config.MaxConns = int32(max(minConnections, e.options.Connections)) //nolint:gosec // a handful
+	config.MaxConns = int32(max(minConnections, e.options.Connections))
 	if e.options.Connections == 0 {
 		config.MaxConns = defaultConnections
 	}

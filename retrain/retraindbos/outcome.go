@@ -28,7 +28,7 @@ type outcome struct {
 
 func outcomeOf(output []byte, err error) outcome {
 	if err == nil {
-		return outcome{Output: output}
+		return outcome{Output: append([]byte(nil), output...)} // nil for none, as it is read back
 	}
 	o := outcome{Error: cmp.Or(err.Error(), "an error without text")}
 	if kind := fault.Kind(err); kind != nil {

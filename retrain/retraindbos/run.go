@@ -26,7 +26,8 @@ type run struct {
 	recorded map[string]outcome // steps, by name
 	started  bool               // the try is in DBOS
 	beat     int
-	cut      error // why a step was cut off, or could not be recorded
+	cut      error    // why a step was cut off, or could not be recorded
+	outcome  *outcome // what DBOS recorded for the workflow, once it has ended
 }
 
 func (r *run) begun() bool {
@@ -54,9 +55,30 @@ func (e *Engine) resume(c dbos.Context, id string, first *call) (settled bool, e
 		case <-c.Done():
 			return false, c.Err()
 		}
-		if other.begun() {
-			return true, nil
+		if !other.begun() {
+			continue
 		}
+		if settled, err := e.known(c, other, first != nil); settled || err != nil {
+			return settled, err
+		}
+	}
+}
+
+// known reports whether there is nothing to begin beside an execution that is
+// here. There is when it was ended and forgotten: it returns then once it is over.
+func (e *Engine) known(c dbos.Context, other *run, anew bool) (bool, error) {
+	if context.Cause(other.ctx) == nil || !anew {
+		return true, nil
+	}
+	tries, err := triesOf(c, other.id)
+	if err != nil || len(tries) > 0 {
+		return err == nil, err
+	}
+	select {
+	case <-other.ended:
+		return false, nil
+	case <-c.Done():
+		return false, c.Err()
 	}
 }
 
@@ -179,7 +201,12 @@ func (e *Engine) begin(r *run, number int, input call) (bool, error) {
 	r.started = true
 	r.mu.Unlock()
 	go func() {
-		_, err := handle.GetResult() // the outcome is read from the database
+		o, err := handle.GetResult()
+		if err == nil {
+			r.mu.Lock()
+			r.outcome = &o
+			r.mu.Unlock()
+		}
 		cause := context.Cause(r.ctx)
 		e.discard(r)
 		if err != nil {
@@ -212,11 +239,15 @@ func (e *Engine) born() []dbos.WorkflowOption {
 }
 
 // postpone puts a workflow that was cut off here where tend finds it: at once
-// where this process ended its context, else after a wait that doubles with each
-// try, up to a minute, for what broke it may last.
+// where its name was taken back, a tick later where others took it or are ending
+// it, else after a wait that doubles with each try, up to a minute, for what broke
+// it may last.
 func (e *Engine) postpone(r *run, number int, ended error) {
 	wait := min(time.Second<<min(number-1, 6), time.Minute)
-	if ended != nil {
+	switch {
+	case errors.Is(ended, errLost):
+		wait = e.tick()
+	case ended != nil:
 		wait = 0
 	}
 	e.mu.Lock()

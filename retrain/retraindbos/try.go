@@ -159,8 +159,9 @@ func (h holder) gone(self holder) bool {
 	return processGone(h.pid)
 }
 
-// errCancelled is the result of a cancelled workflow. errLost is the end of a try that was cancelled in the database, by Cancel or
-// by a process that took the workflow up; errClosed that of one by Close.
+// errCancelled is the result of a cancelled workflow. errLost is the end of a try
+// that was cancelled in the database, by Cancel or by a process that took the
+// workflow up; errClosed that of one by Close.
 var (
 	errCancelled = fault.Errorf(fault.Unavailable, "the workflow was cancelled")
 	errLost      = fault.Errorf(fault.Closed, "this execution was cancelled, or taken up by another process")

@@ -166,7 +166,7 @@ func (t *try) end(ctx context.Context, output []byte, err error) {
 // kept is what an engine on disk keeps of a result: of an error its text and kind.
 func kept(output []byte, err error) retrain.Result {
 	if err == nil {
-		return retrain.Result{Done: true, Output: bytes.Clone(output)}
+		return retrain.Result{Done: true, Output: append([]byte(nil), output...)} // nil for none
 	}
 	if kind := fault.Kind(err); kind != nil {
 		return retrain.Result{Done: true, Err: fault.Errorf(kind, "%s", err.Error())}

@@ -169,6 +169,9 @@ func checkResult(t *testing.T, next func() retrain.Engine) {
 	require.NoError(t, e.Launch(t.Context()))
 	require.NoError(t, e.Start(t.Context(), "greet", "a/1", []byte("you")))
 	requireOutput(t, e, "a/1", "hello you")
+	require.NoError(t, e.Register("nothing", func(context.Context, retrain.Steps, []byte) ([]byte, error) { return []byte{}, nil }))
+	require.NoError(t, e.Start(t.Context(), "nothing", "a/2", nil))
+	requireOutput(t, e, "a/2", "")
 }
 
 func checkOrder(t *testing.T, next func() retrain.Engine) {

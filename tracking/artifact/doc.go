@@ -6,6 +6,7 @@
 //	digest, size, err := files.Put(ctx, strings.NewReader("hello"), nil)
 //	content, err := files.Get(ctx, digest)
 //
-// [Dir] keeps blobs in a folder, [Memory] in memory. Package artifacttest
-// checks other stores.
+// [Dir] keeps blobs in a folder, [Memory] in memory, package artifactsql in a
+// database. Package artifacttest checks other stores. A [Cache] keeps copies of
+// what lies further away; [Collect] removes what nobody names any more.
 package artifact

@@ -39,7 +39,7 @@ func New() *Store {
 
 // CreateExperiment implements tracking.Store.
 func (s *Store) CreateExperiment(ctx context.Context, e tracking.Experiment) error {
-	if err := cmp.Or(ctx.Err(), tracking.CheckText(e.ID, e.Name)); err != nil {
+	if err := ready(ctx, tracking.CheckText(e.ID, e.Name)); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -55,7 +55,7 @@ func (s *Store) CreateExperiment(ctx context.Context, e tracking.Experiment) err
 
 // Experiment implements tracking.Store.
 func (s *Store) Experiment(ctx context.Context, name string) (tracking.Experiment, error) {
-	if err := cmp.Or(ctx.Err(), tracking.CheckText(name)); err != nil {
+	if err := ready(ctx, tracking.CheckText(name)); err != nil {
 		return tracking.Experiment{}, err
 	}
 	s.mu.Lock()
@@ -81,7 +81,7 @@ func (s *Store) Experiments(ctx context.Context) ([]tracking.Experiment, error) 
 
 // CreateRun implements tracking.Store.
 func (s *Store) CreateRun(ctx context.Context, info tracking.RunInfo) error {
-	if err := cmp.Or(ctx.Err(), info.CheckText()); err != nil {
+	if err := ready(ctx, info.CheckText()); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -131,7 +131,7 @@ func (s *Store) Run(ctx context.Context, id string) (record tracking.RunRecord, 
 
 // Runs implements tracking.Store.
 func (s *Store) Runs(ctx context.Context, q tracking.RunQuery) ([]tracking.RunRecord, string, error) {
-	if err := cmp.Or(ctx.Err(), q.CheckText()); err != nil {
+	if err := ready(ctx, q.CheckText()); err != nil {
 		return nil, "", err
 	}
 	s.mu.Lock()
@@ -187,7 +187,7 @@ func (s *Store) MetricHistory(ctx context.Context, id, key string) (points []tra
 func (s *Store) Close() error { return nil }
 
 func (s *Store) withRun(ctx context.Context, id string, use func(*run) error) error {
-	if err := cmp.Or(ctx.Err(), tracking.CheckText(id)); err != nil {
+	if err := ready(ctx, tracking.CheckText(id)); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -197,4 +197,12 @@ func (s *Store) withRun(ctx context.Context, id string, use func(*run) error) er
 		return fault.Errorf(tracking.ErrNotFound, "not found")
 	}
 	return use(r)
+}
+
+// ready returns the error of ctx, or what is wrong with the texts.
+func ready(ctx context.Context, texts error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return texts
 }

@@ -2,9 +2,11 @@ package trackingsql_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/internal/crashtest"
+	"github.com/mlloop/mlloop/internal/pgtest"
+	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/tracking"
 	"github.com/mlloop/mlloop/tracking/artifact"
 	"github.com/mlloop/mlloop/tracking/trackingsql"
@@ -19,8 +23,30 @@ import (
 
 func TestMain(m *testing.M) { crashtest.Main(m, logUntilKilled) }
 
+// place is where parent and child find the database; it lies in their folder.
+type place struct {
+	URL, Schema string
+}
+
+const placeFile = "place.json"
+
+func writePlace(t *testing.T, folder string, p place) {
+	t.Helper()
+	text, err := json.Marshal(p)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, placeFile), text, 0o600))
+}
+
 func openFolder(ctx context.Context, folder string) (*tracking.Client, *trackingsql.Store, error) {
-	store, err := trackingsql.Open(ctx, "sqlite:"+filepath.Join(folder, "runs.db"), nil)
+	text, err := os.ReadFile(filepath.Join(folder, placeFile))
+	if err != nil {
+		return nil, nil, err
+	}
+	var p place
+	if err := json.Unmarshal(text, &p); err != nil {
+		return nil, nil, err
+	}
+	store, err := trackingsql.Open(ctx, p.URL, &sqlstore.Options{Schema: p.Schema})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,7 +97,19 @@ func acknowledged(t *testing.T, folder string, lines int) (printed [][2]string) 
 
 // What Start, LogArtifact and Finish acknowledged survives kill -9.
 func TestKillLosesNothingAcknowledged(t *testing.T) {
-	folder := t.TempDir()
+	t.Run("sqlite", func(t *testing.T) {
+		folder := t.TempDir()
+		writePlace(t, folder, place{URL: "sqlite:" + filepath.Join(folder, "runs.db")})
+		killOften(t, folder)
+	})
+	t.Run("postgresql", func(t *testing.T) {
+		folder := t.TempDir()
+		writePlace(t, folder, place{pgtest.URL(t), pgtest.Schema(t)})
+		killOften(t, folder)
+	})
+}
+
+func killOften(t *testing.T, folder string) {
 	var printed [][2]string
 	for _, lines := range []int{1, 2, 3, 8, 10} {
 		printed = append(printed, acknowledged(t, folder, lines)...)

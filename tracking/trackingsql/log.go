@@ -20,7 +20,10 @@ const insertRows = 100
 // Log implements tracking.Store. It writes each kind of record in the order of
 // its key, so that two batches never wait for one another.
 func (s *Store) Log(ctx context.Context, runID string, b tracking.Batch) error {
-	if err := cmp.Or(tracking.CheckText(runID), b.CheckText()); err != nil {
+	if err := tracking.CheckText(runID); err != nil {
+		return err
+	}
+	if err := b.CheckText(); err != nil {
 		return err
 	}
 	return s.db.Tx(ctx, func(tx *sqlstore.Tx) error {

@@ -108,7 +108,7 @@ func TestManyWritersOnTheServicesPool(t *testing.T) {
 func TestConcurrentFirstMigrates(t *testing.T) {
 	for _, dialect := range []sqlstore.Dialect{sqlstore.SQLite, sqlstore.PostgreSQL} {
 		t.Run(string(dialect), func(t *testing.T) {
-			connect := func(t *testing.T) *sqlstore.DB { return nil }
+			var connect func(t *testing.T) *sqlstore.DB
 			if dialect == sqlstore.PostgreSQL {
 				url, schema := pgtest.With(t, pgtest.URL(t), "pool_max_conns", "1"), pgtest.Schema(t)
 				connect = func(t *testing.T) *sqlstore.DB {

@@ -49,18 +49,7 @@ func callsWith(t *testing.T, s tracking.Store, bad string) map[string]error {
 	} {
 		_, errs["UpdateRun "+name] = s.UpdateRun(ctx, p)
 	}
-	for name, b := range map[string]tracking.Batch{
-		"metric":           {Metrics: []tracking.Metric{{Key: bad}}},
-		"param":            {Params: map[string]string{bad: "v"}},
-		"value of a param": {Params: map[string]string{"k": bad}},
-		"tag":              {Tags: map[string]string{bad: "v"}},
-		"value of a tag":   {Tags: map[string]string{"k": bad}},
-		"input's name":     {Inputs: []tracking.Input{{Name: bad, Digest: "d"}}},
-		"input's digest":   {Inputs: []tracking.Input{{Name: "n", Digest: bad}}},
-		"input's context":  {Inputs: []tracking.Input{{Name: "n", Digest: "d", Context: bad}}},
-		"input's source":   {Inputs: []tracking.Input{{Name: "n", Digest: "d", Source: bad}}},
-		"artifact":         {Artifacts: []tracking.Artifact{{Path: bad, Digest: "d"}}},
-	} {
+	for name, b := range batchesWith(bad) {
 		errs["Log "+name] = s.Log(ctx, "r", b)
 	}
 	errs["Log run"] = s.Log(ctx, bad, tracking.Batch{})
@@ -76,4 +65,20 @@ func callsWith(t *testing.T, s tracking.Store, bad string) map[string]error {
 		_, _, errs["Runs "+name] = s.Runs(ctx, q)
 	}
 	return errs
+}
+
+// batchesWith puts the text into every place of a batch.
+func batchesWith(bad string) map[string]tracking.Batch {
+	return map[string]tracking.Batch{
+		"metric":           {Metrics: []tracking.Metric{{Key: bad}}},
+		"param":            {Params: map[string]string{bad: "v"}},
+		"value of a param": {Params: map[string]string{"k": bad}},
+		"tag":              {Tags: map[string]string{bad: "v"}},
+		"value of a tag":   {Tags: map[string]string{"k": bad}},
+		"input's name":     {Inputs: []tracking.Input{{Name: bad, Digest: "d"}}},
+		"input's digest":   {Inputs: []tracking.Input{{Name: "n", Digest: bad}}},
+		"input's context":  {Inputs: []tracking.Input{{Name: "n", Digest: "d", Context: bad}}},
+		"input's source":   {Inputs: []tracking.Input{{Name: "n", Digest: "d", Source: bad}}},
+		"artifact":         {Artifacts: []tracking.Artifact{{Path: bad, Digest: "d"}}},
+	}
 }

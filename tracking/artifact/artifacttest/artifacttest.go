@@ -19,19 +19,31 @@ import (
 	"github.com/mlloop/mlloop/tracking/artifact"
 )
 
+// testCase is one promise of artifact.Store.
+type testCase struct {
+	name, why string
+	check     func(t *testing.T, s artifact.Store)
+}
+
 // Run checks that stores made by newStore keep the promises of artifact.Store.
 // Each case has a new store.
 func Run(t *testing.T, newStore func(t *testing.T) artifact.Store) {
-	cases := []struct {
-		name, why string
-		check     func(t *testing.T, s artifact.Store)
-	}{
+	RunSequential(t, newStore)
+	run(t, newStore, []testCase{
+		{"ExpireRace", "a blob that is put while it expires is there when Put has returned", expireRace},
+		{"Concurrent", "many may put and get the same and other blobs at once", concurrent},
+	})
+}
+
+// RunSequential is Run without the cases that need several goroutines, for a
+// store inside a transaction of the service's own.
+func RunSequential(t *testing.T, newStore func(t *testing.T) artifact.Store) {
+	run(t, newStore, []testCase{
 		{"RoundTrip", "what was put comes back, whatever its size", roundTrip},
 		{"KnownDigest", "the digest is SHA-256 in lower-case hex (FIPS 180-2, appendix B.1)", knownDigest},
 		{"Again", "equal bytes have one digest and may be put again", again},
 		{"OddReaders", "a reader may be slow, or give its last bytes together with io.EOF", oddReaders},
 		{"FailingReader", "a reader's error comes back, and nothing partial is visible", failingReader},
-		{"Cancelled", "a context that is done ends Put and Get", cancelled},
 		{"NotFound", "an unknown digest is NotFound", notFound},
 		{"BadDigest", "what is no digest is Invalid and never becomes a path", badDigest},
 		{"PartialRead", "a blob may be closed before its end", partialRead},
@@ -42,10 +54,12 @@ func Run(t *testing.T, newStore func(t *testing.T) artifact.Store) {
 		{"Delete", "what is deleted is gone, may be deleted again, and may come again", deletion},
 		{"DeleteWhileRead", "what is deleted while it is read is read to its end", deleteWhileRead},
 		{"Expire", "only what was not put since goes", expire},
-		{"ExpireRace", "a blob that is put while it expires is there when Put has returned", expireRace},
 		{"Random", "any sequence of operations ends as it does in memory", random},
-		{"Concurrent", "many may put and get the same and other blobs at once", concurrent},
-	}
+		{"Cancelled", "a context that is done ends every call", cancelled},
+	})
+}
+
+func run(t *testing.T, newStore func(t *testing.T) artifact.Store, cases []testCase) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Log(c.why)

@@ -35,7 +35,7 @@ func digests(t *testing.T, s artifact.Store) []string {
 }
 
 func expected(t *testing.T, s artifact.Store) {
-	good, other := pattern(3<<20, 5), pattern(100_000, 6)
+	good, other := pattern(2<<20, 5), pattern(100_000, 6)
 	digest, size, err := s.Put(t.Context(), bytes.NewReader(good), &artifact.PutOptions{Digest: digestOf(good)})
 	require.NoError(t, err)
 	require.Equal(t, digestOf(good), digest)
@@ -52,7 +52,7 @@ func expected(t *testing.T, s artifact.Store) {
 }
 
 func ranges(t *testing.T, s artifact.Store) {
-	content := pattern(3<<20+777, 7)
+	content := pattern(2<<20+777, 7)
 	digest, size := put(t, s, content), int64(len(content))
 	read := func(offset, length int64) []byte {
 		r, err := s.GetRange(t.Context(), digest, offset, length)
@@ -62,8 +62,8 @@ func ranges(t *testing.T, s artifact.Store) {
 		return b
 	}
 	const chunk = 1 << 20
-	for _, offset := range []int64{0, 1, chunk - 1, chunk, chunk + 1, 2*chunk + 5, size - 1, size} {
-		for _, length := range []int64{0, 1, chunk, chunk + 1, 2 * chunk, size + 5} {
+	for _, offset := range []int64{0, chunk - 1, chunk, chunk + 1, size - 1, size} {
+		for _, length := range []int64{0, 1, chunk + 1, size + 5} {
 			want := content[offset:min(offset+length, size)]
 			require.True(t, bytes.Equal(want, read(offset, length)), "%d bytes from %d", length, offset)
 		}
@@ -110,7 +110,7 @@ func stat(t *testing.T, s artifact.Store) {
 func list(t *testing.T, s artifact.Store) {
 	require.Empty(t, digests(t, s))
 	var want []string
-	for i := range 30 {
+	for i := range 12 {
 		want = append(want, put(t, s, pattern(i, 8)))
 	}
 	slices.Sort(want)
@@ -148,7 +148,7 @@ func deletion(t *testing.T, s artifact.Store) {
 }
 
 func deleteWhileRead(t *testing.T, s artifact.Store) {
-	content := pattern(4<<20, 9)
+	content := pattern(2<<20, 9)
 	digest := put(t, s, content)
 	for _, remove := range []func() error{
 		func() error { return s.Delete(t.Context(), digest) },
@@ -211,7 +211,7 @@ func expireRace(t *testing.T, s artifact.Store) {
 			}
 		}
 	})
-	for range 30 {
+	for range 20 {
 		mu.RLock() // no clock is read between Put and Get
 		_, _, err := s.Put(t.Context(), bytes.NewReader(content), nil)
 		if err == nil {

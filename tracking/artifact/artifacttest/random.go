@@ -16,11 +16,11 @@ import (
 
 // random runs the same random operations on the store and on one in memory.
 func random(t *testing.T, s artifact.Store) {
-	const seed, steps = 11, 120
+	const seed, steps = 11, 70
 	rng := rand.New(rand.NewPCG(seed, seed))
 	memory, all := artifact.Memory(), operations()
 	for step := range steps {
-		content := pattern(rng.IntN(4)*rng.IntN(700_000), byte(rng.IntN(4)))
+		content := pattern(rng.IntN(4)*rng.IntN(400_000), byte(rng.IntN(4)))
 		operation := all[rng.IntN(len(all))]
 		offset, length := int64(rng.IntN(len(content)+2)), int64(rng.IntN(len(content)+2)-1)
 		do := func(s artifact.Store) string { return operation.do(t, s, content, offset, length) }

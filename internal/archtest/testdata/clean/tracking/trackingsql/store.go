@@ -1,6 +1,6 @@
 package trackingsql
 
 import (
-	_ "example.com/tree/internal/sqldb"
+	_ "example.com/tree/sqlstore"
 	_ "example.com/tree/tracking"
 )
