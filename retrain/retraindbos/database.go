@@ -131,6 +131,12 @@ func (e *Engine) pool(ctx context.Context) (*pgxpool.Pool, error) {
 	if conn.RuntimeParams["application_name"] == "" {
 		conn.RuntimeParams["application_name"] = e.appName()
 	}
+	// A URL for PgBouncer may ask for these. DBOS hands bytes to columns of text,
+	// which without the columns' types would be written as bytea is.
+	switch conn.DefaultQueryExecMode {
+	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol:
+		conn.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
 	config.ConnConfig = conn
 	config.MaxConns = int32(max(minConnections, e.options.Connections))
 	if e.options.Connections == 0 {
