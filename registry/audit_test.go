@@ -22,10 +22,11 @@ type tampered struct {
 	version func(v *registry.Version)
 	alias   func(a *registry.Alias)
 	event   func(e *registry.Event)
-	dropped int64 // this event is missing
-	hidden  int64 // this version is missing
-	newest  int64 // and all those above, unless 0
-	gone    string
+	dropped int64          // this event is missing
+	hidden  int64          // this version is missing
+	newest  int64          // and all those above, unless 0
+	gone    string         // this alias is missing
+	added   registry.Alias // and this one was added, unless it has no name
 }
 
 func (s *tampered) Version(ctx context.Context, model string, number int64) (registry.Version, error) {
@@ -65,6 +66,9 @@ func (s *tampered) Alias(ctx context.Context, model, alias string) (registry.Ali
 func (s *tampered) Aliases(ctx context.Context, model, after string, limit int) ([]registry.Alias, error) {
 	rows, err := s.Store.Aliases(ctx, model, after, limit)
 	var kept []registry.Alias
+	if s.added.Name > after {
+		kept = append(kept, s.added)
+	}
 	for _, a := range rows {
 		if a.Name == s.gone {
 			continue
@@ -108,59 +112,61 @@ func audited(t *testing.T) (*registry.Client, *tampered) {
 	return models, store
 }
 
+// ofVersion changes the rows of one version, ofEvent one event.
+func ofVersion(number int64, change func(v *registry.Version)) func(*tampered) {
+	return func(s *tampered) {
+		s.version = func(v *registry.Version) {
+			if v.Number == number {
+				change(v)
+			}
+		}
+	}
+}
+
+func ofEvent(seq int64, change func(e *registry.Event)) func(*tampered) {
+	return func(s *tampered) {
+		s.event = func(e *registry.Event) {
+			if e.Seq == seq {
+				change(e)
+			}
+		}
+	}
+}
+
+func ofAlias(name string, change func(a *registry.Alias)) func(*tampered) {
+	return func(s *tampered) {
+		s.alias = func(a *registry.Alias) {
+			if a.Name == name {
+				change(a)
+			}
+		}
+	}
+}
+
 func TestVerifyAuditFindsWhatWasChanged(t *testing.T) {
 	evil := registrytest.Bundle(t, "evil").Digest()
-	of := func(number int64, change func(v *registry.Version)) func(*tampered) {
-		return func(s *tampered) {
-			s.version = func(v *registry.Version) {
-				if v.Number == number {
-					change(v)
-				}
-			}
-		}
-	}
-	event := func(seq int64, change func(e *registry.Event)) func(*tampered) {
-		return func(s *tampered) {
-			s.event = func(e *registry.Event) {
-				if e.Seq == seq {
-					change(e)
-				}
-			}
-		}
-	}
 	for want, tamper := range map[string]func(s *tampered){
-		"version 2 has the digest " + evil + " in its table": of(2, func(v *registry.Version) { v.Digest = evil }),
-		"version 1: its key, lineage or time":                of(1, func(v *registry.Version) { v.Lineage.RunID = "forged" }),
-		"version 3: its key, lineage or time":                of(3, func(v *registry.Version) { v.Key = "k" }),
-		"not what event 3 made":                              of(2, func(v *registry.Version) { v.Seq = 2 }),
-		"version 3 is approved in its table, candidate by":   of(3, func(v *registry.Version) { v.State = registry.Approved }),
+		"version 2 has the digest " + evil + " in its table": ofVersion(2, func(v *registry.Version) { v.Digest = evil }),
+		"version 1: its key, lineage or time":                ofVersion(1, func(v *registry.Version) { v.Lineage.RunID = "forged" }),
+		"version 3: its key, lineage or time":                ofVersion(3, func(v *registry.Version) { v.Key = "k" }),
+		"not what event 3 made":                              ofVersion(2, func(v *registry.Version) { v.Seq = 2 }),
+		"version 3 is approved in its table, candidate by":   ofVersion(3, func(v *registry.Version) { v.State = registry.Approved }),
 		"version 2 is in the trail and missing":              func(s *tampered) { s.hidden = 2 },
 		"version 1 is in the trail and missing":              func(s *tampered) { s.hidden = 1 },
 		"version 3 is in the trail and missing":              func(s *tampered) { s.newest = 2 },
-		"alias champion points at version 3 (event 7) in its table, at version 2 (event 7)": func(s *tampered) {
-			s.alias = func(a *registry.Alias) {
-				if a.Name == "champion" {
-					a.Version = 3
-				}
-			}
-		},
-		"alias old points at version 1 (event 7) in its table": func(s *tampered) { s.alias = func(a *registry.Alias) { a.Seq = 7 } },
-		"alias old points at version 0 (event 0) in its table": func(s *tampered) { s.gone = "old" },
-		"alias other points at version 2 (event 7) in its table, at version 0": func(s *tampered) {
-			s.alias = func(a *registry.Alias) {
-				if a.Name == "champion" {
-					a.Name = "other"
-				}
-			}
-		},
+
+		"alias champion points at version 3 (event 7) in its table, at version 2 (event 7)": ofAlias("champion", func(a *registry.Alias) { a.Version = 3 }),
+		"alias old points at version 1 (event 7) in its table":                              ofAlias("old", func(a *registry.Alias) { a.Seq = 7 }),
+		"alias old points at version 0 (event 0) in its table":                              func(s *tampered) { s.gone = "old" },
+		"alias another points at version 1 (event 4) in its table, at version 0":            func(s *tampered) { s.added = registry.Alias{Model: "m", Name: "another", Version: 1, Seq: 4} },
+
 		"event 3 follows event 1: some are missing": func(s *tampered) { s.dropped = 2 },
-		"event 2 does not fit its hash":             event(2, func(e *registry.Event) { e.Digest = evil }),
-		"event 3 does not fit its hash":             event(3, func(e *registry.Event) { e.Content = "" }),
-		"event 4 belongs to model x":                event(4, func(e *registry.Event) { e.ModelID = "x" }),
-		"event 5 does not fit its hash":             event(5, func(e *registry.Event) { e.Reason = "forged" }),
-		`the model is called "n" in its table, "m" by the trail`: func(s *tampered) {
-			s.event = func(e *registry.Event) { e.Model = "n" }
-		},
+		"event 2 does not fit its hash":             ofEvent(2, func(e *registry.Event) { e.Digest = evil }),
+		"event 3 does not fit its hash":             ofEvent(3, func(e *registry.Event) { e.Content = "" }),
+		"event 4 belongs to model x":                ofEvent(4, func(e *registry.Event) { e.ModelID = "x" }),
+		"event 5 does not fit its hash":             ofEvent(5, func(e *registry.Event) { e.Reason = "forged" }),
+
+		`the model is called "n" in its table, "m" by the trail`: func(s *tampered) { s.event = func(e *registry.Event) { e.Model = "n" } },
 	} {
 		models, store := audited(t)
 		tamper(store)
@@ -168,8 +174,11 @@ func TestVerifyAuditFindsWhatWasChanged(t *testing.T) {
 		require.ErrorIs(t, err, registry.ErrCorrupt, want)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+func TestVerifyAuditOfANewerRelease(t *testing.T) {
 	models, store := audited(t)
-	event(8, func(e *registry.Event) { e.Format = 2 })(store)
+	ofEvent(8, func(e *registry.Event) { e.Format = 2 })(store)
 	err := models.VerifyAudit(t.Context(), "m", nil)
 	require.ErrorIs(t, err, registry.ErrUnsupported)
 	require.ErrorContains(t, err, "run the newer mlloop")

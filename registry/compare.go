@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -88,8 +89,8 @@ func (d *doubts) settle(r *replay) error {
 			return err
 		}
 	}
-	for name, t := range d.aliases {
-		now := r.aliases[name]
+	for _, name := range slices.Sorted(maps.Keys(d.aliases)) { // the first one is named, the same each time
+		t, now := d.aliases[name], r.aliases[name]
 		if t != now && !slices.Contains(r.passed.aliases[name], t) {
 			return fault.Errorf(ErrCorrupt, "alias %s points at version %d (event %d) in its table, at version %d (event %d) by the trail (0: it does not exist)", name, t.version, t.seq, now.version, now.seq)
 		}

@@ -30,6 +30,7 @@ const (
 	EventUnpaused      = "unpaused"      // see Loop.Unpause
 	EventForgiven      = "forgiven"      // see Loop.ResetFailures
 	EventByHand        = "by_hand"       // a person moved the champion
+	EventCollected     = "collected"     // what Retention.Collect removed, or why it could not
 	EventUndelivered   = "alert.gave_up" // a sender never took a message
 	EventDeposed       = "deposed"       // a process lost the lead in the middle of a step, and serves on
 	EventConfig        = "config"        // the loop is led under another configuration than before

@@ -13,7 +13,6 @@ import (
 
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/serve"
-	"github.com/mlloop/mlloop/train/frame"
 )
 
 // TestFollower starts a process that only serves before there is anything to
@@ -38,13 +37,7 @@ func TestFollower(t *testing.T) {
 		f.untilChampion(1)
 		time.Sleep(6 * time.Hour)
 		require.Equal(t, http.StatusOK, readiness(follower.Handler()))
-		ask := func(id string) int64 {
-			answer, err := follower.Server().Predict(t.Context(), "churn", serve.Request{
-				ID: id, Inputs: []frame.Tensor{{Name: "visits", Shape: []int64{1}, Datatype: frame.FP64, Data: []float64{3}}},
-			})
-			require.NoError(t, err)
-			return answer.Version
-		}
+		ask := func(id string) int64 { return askServer(t, follower.Server(), id) }
 		require.EqualValues(t, 1, ask("a"))
 		require.NoError(t, leader.Retrain(t.Context(), "a person asked"))
 		f.untilChampion(2)

@@ -153,6 +153,7 @@ func (l *Loop) claimCheckpoint(ctx context.Context) error {
 // route says, and stores what it answered.
 func (l *Loop) follow(ctx context.Context) error {
 	err := errors.Join(followRoute(ctx, l.server, l.config.Model), l.server.Flush(ctx))
+	l.status.onlyFollows()
 	if err == nil {
 		l.status.succeed(partFollow)
 	} else if ctx.Err() == nil {

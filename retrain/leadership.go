@@ -38,6 +38,9 @@ type leadership struct {
 	lost  chan struct{} // closed when another has taken over; made with each term
 }
 
+// leastAsk is how long a store has to answer at least, however short the lease.
+const leastAsk = time.Second
+
 func newLeadership(store Store, model string, ttl time.Duration) *leadership {
 	host, err := os.Hostname()
 	if err != nil {
@@ -63,7 +66,7 @@ func (k *leadership) take(ctx context.Context) (bool, error) {
 	}
 	defer func() { k.asking <- struct{}{} }()
 	asked := time.Now()
-	bounded, cancel := context.WithTimeout(ctx, k.ttl/renewPart)
+	bounded, cancel := context.WithTimeout(ctx, max(k.ttl/renewPart, leastAsk))
 	defer cancel()
 	lease, err := k.store.AcquireLease(bounded, k.model, k.holder, k.ttl)
 	k.mu.Lock()

@@ -70,6 +70,13 @@ func logFamilies() []family {
 
 func stepFamilies() []family {
 	return []family{
+		gauge("mlloop_leading", "1 when this process leads the loop of its model, as far as it knows; of all replicas one does.", func(v view) int64 {
+			if v.Leading {
+				return 1
+			}
+			return 0
+		}),
+		gauge("mlloop_lease_token", "Fencing token of the loop's lease, as this process last heard: it rises with each new leader.", func(v view) int64 { return v.Token }),
 		seconds("mlloop_last_step_timestamp_seconds", "When the last completed step was made, in seconds since 1970; absent before the first.", func(v view) (float64, bool) {
 			return float64(v.SteppedAt.UnixMilli()) / 1000, !v.SteppedAt.IsZero()
 		}),

@@ -53,6 +53,7 @@ type view struct {
 func (l *Loop) view() view {
 	v := view{Status: l.status.snapshot(), now: l.config.Now()}
 	v.Log = l.server.Stats()
+	l.seeLease(&v.Status)
 	v.failures, v.labelled, v.senders = l.status.counts()
 	for _, m := range l.server.Metrics() {
 		if m.Model == l.config.Model {

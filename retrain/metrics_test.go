@@ -245,6 +245,8 @@ func TestMetricsOfARetraining(t *testing.T) {
 		`mlloop_retraining_stage{stage="idle"}`:    "0",
 		`mlloop_retraining_stage{stage="fitting"}`: "1",
 		`mlloop_retraining_number`:                 "1",
+		`mlloop_leading`:                           "1",
+		`mlloop_lease_token`:                       "1",
 		`mlloop_retrainings_total`:                 "2",
 		`mlloop_labels_refused_total`:              "1",
 		`mlloop_label_lag_seconds`:                 "691200",

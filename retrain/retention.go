@@ -9,11 +9,17 @@ import (
 	"github.com/mlloop/mlloop/serve"
 )
 
-// Retention bounds the prediction log. What a decision still needs is kept in
-// any case.
+// Retention bounds the prediction log, and what else is stored. What a decision
+// still needs is kept in any case.
 type Retention struct {
 	Age   time.Duration // predictions older than that are deleted. 0: 183 days. Negative: none
 	Bytes int64         // beyond that the oldest are deleted. 0: 20 GB. Negative: no bound
+
+	// Collect is what Run has Stores.Collect remove once a day where it leads; its Now
+	// is the loop's. nil: the defaults.
+	Collect *CollectOptions
+	// KeepGarbage leaves that to the service.
+	KeepGarbage bool
 }
 
 const (
@@ -38,6 +44,9 @@ func (r Retention) withDefaults() Retention {
 func (r Retention) validate(p *fault.Problems) {
 	if r.Age > 0 && r.Age < time.Hour {
 		p.Addf("Retention: Age is %s: want an hour or more", r.Age)
+	}
+	if _, err := r.Collect.withDefaults(); err != nil {
+		p.Addf("Retention: Collect: %v", err)
 	}
 }
 

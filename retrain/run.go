@@ -18,7 +18,7 @@ import (
 const drainTimeout = 10 * time.Second
 
 // Run steps the loop every Config.Interval, and as soon as a fit ends, and
-// delivers Config.Alerts beside the steps, until ctx is done; then it makes what
+// delivers Config.Alerts and collects garbage beside the steps, until ctx is done; then it makes what
 // was answered durable and returns nil. A retraining that is under way goes on
 // at the next start. A failed step is reported (see Status) and tried again; Run
 // gives up only when the stores or the server are closed, and returns that error.
@@ -34,6 +34,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	work.Go(func() { l.runDelivery(beside) })
 	work.Go(func() { l.leads.keep(beside, l.pokeRun) })
 	work.Go(func() { runFollow(beside, l.server, l.config.Model, l.config.Logger) })
+	work.Go(func() { l.runCollect(beside) })
 	err := l.runSteps(beside)
 	stop()
 	work.Wait()

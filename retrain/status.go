@@ -214,6 +214,17 @@ func (b *board) succeed(part string) (again bool) {
 	return again
 }
 
+// onlyFollows forgets the failures of steps: they are another process's to tell now.
+func (b *board) onlyFollows() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for part := range b.failing {
+		if part != partFollow && part != partStores {
+			delete(b.failing, part)
+		}
+	}
+}
+
 // fails reports whether a part failed when it was last done.
 func (b *board) fails(part string) bool {
 	b.mu.Lock()

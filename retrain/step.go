@@ -87,6 +87,9 @@ func (l *Loop) step(ctx context.Context, now time.Time) error {
 	if ctx.Err() != nil {
 		return errors.Join(append(errs, context.Cause(ctx))...) // the step was cut off: it is run again
 	}
+	if err := errors.Join(errs...); errors.Is(err, errDeposed) {
+		return err
+	}
 	l.status.seeStep(l.waits(now, l.memory.Followed), l.backlog(ctx))
 	before := l.state.SteppedAt
 	l.state.SteppedAt, l.memory.Unfinished = now, len(errs) > 0
@@ -98,8 +101,12 @@ func (l *Loop) step(ctx context.Context, now time.Time) error {
 }
 
 // noteState tells of a state that cannot be stored, and of the end of that. The
-// memory does not remember that it could not be stored: Status does.
+// memory does not remember that it could not be stored: Status does. That another
+// was quicker is no failure.
 func (l *Loop) noteState(ctx context.Context, now time.Time, err error) error {
+	if errors.Is(err, ErrConflict) {
+		return nil
+	}
 	key := fmt.Sprintf("failing/%s/%d", partState, now.UnixMilli())
 	switch {
 	case err == nil && l.status.succeed(partState):
@@ -136,6 +143,11 @@ func (l *Loop) doParts(ctx context.Context, now time.Time, parts []part) []error
 			break
 		}
 		err := safely(func() error { return p.do(ctx, now) })
+		if errors.Is(err, ErrConflict) {
+			if other := l.stillLeads(ctx); errors.Is(other, errDeposed) {
+				return append(errs, other) // what fails here is no failure: the leader does it
+			}
+		}
 		if err != nil && ctx.Err() == nil {
 			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
 		}

@@ -61,32 +61,60 @@ func (l *Loop) Unpause(ctx context.Context) error {
 // either, the champion's predecessor becomes champion again. Errors: Conflict
 // when there is no predecessor.
 func (l *Loop) RollBack(ctx context.Context, reason string) error {
+	// A second try, after another's write came between, takes nothing more back.
+	var taken bool
+	var ending *Retraining
 	return l.steer(ctx, "roll back", func(ctx context.Context, now time.Time) error {
-		if err := l.finishPending(ctx); err != nil {
-			return err
-		}
-		if a := l.memory.Attempt; a != nil {
-			if err := l.move(ctx, now, a.Retraining, decision{Next: RolledBack, Reason: "by hand: " + reason}); err != nil {
-				return err
+		var err error
+		switch {
+		case taken:
+		case ending != nil && l.memory.Attempt == nil:
+			err = l.wasTakenBack(ctx, *ending)
+		default:
+			if a := l.memory.Attempt; a != nil {
+				ending = &a.Retraining
 			}
-			return l.pause(ctx, now, "rolled back: "+reason)
+			err = l.takeBack(ctx, now, reason)
 		}
-		champion, err := l.align(ctx, now)
 		if err != nil {
 			return err
 		}
-		made, err := l.origin(ctx, champion)
-		if err != nil {
-			return err
-		}
-		if champion == 0 || made.Champion == 0 {
-			return fault.Errorf(fault.Conflict, "version %d has no predecessor on record: call Promote with the version that is to answer", champion)
-		}
-		if err := l.promote(ctx, now, made.Champion, "rolled back: "+reason); err != nil {
-			return err
-		}
+		taken = true
 		return l.pause(ctx, now, "rolled back: "+reason)
 	})
+}
+
+// wasTakenBack looks how a retraining ended that was to be rolled back while
+// another process wrote, too.
+func (l *Loop) wasTakenBack(ctx context.Context, r Retraining) error {
+	now, found, err := l.recorded(ctx, r.Number)
+	if err == nil && (!found || now.Stage != RolledBack) {
+		err = fault.Errorf(fault.Conflict, "retraining %s ended at the same time and is %s: look again", r.ID, now.Stage)
+	}
+	return err
+}
+
+// takeBack ends the retraining under way, or makes the champion's predecessor
+// champion again.
+func (l *Loop) takeBack(ctx context.Context, now time.Time, reason string) error {
+	if err := l.finishPending(ctx); err != nil {
+		return err
+	}
+	if a := l.memory.Attempt; a != nil {
+		return l.move(ctx, now, a.Retraining, decision{Next: RolledBack, Reason: "by hand: " + reason})
+	}
+	champion, err := l.align(ctx, now)
+	if err != nil {
+		return err
+	}
+	made, err := l.origin(ctx, champion)
+	if err != nil {
+		return err
+	}
+	if champion == 0 || made.Champion == 0 {
+		return fault.Errorf(fault.Conflict, "version %d has no predecessor on record: call Promote with the version that is to answer", champion)
+	}
+	return l.promote(ctx, now, made.Champion, "rolled back: "+reason)
 }
 
 // Promote makes a version champion at once, without gates, and gives up a
@@ -144,18 +172,28 @@ func (l *Loop) promote(ctx context.Context, now time.Time, version int64, reason
 
 // steer carries out a person's wish and stores it. It waits for a step that is
 // under way. It may be asked of any process: one that does not lead writes under
-// the leader's token, and when the leader has written meanwhile, it is a Conflict
-// that is tried again.
+// the leader's token, in between that one's writes. Errors: those of do; Conflict
+// when the leader wrote at the same time, each time that it was tried.
 func (l *Loop) steer(ctx context.Context, op string, do func(ctx context.Context, now time.Time) error) error {
 	return l.alone(ctx, op, func(ctx context.Context) error {
-		if _, err := l.open(ctx); err != nil {
-			return err
+		var leads bool
+		var err error
+		for range steerTries {
+			if leads, err = l.open(ctx); err != nil {
+				return err
+			}
+			if err = do(ctx, timestamp(l.config.Now())); err == nil {
+				err = l.putState(ctx)
+			}
+			l.status.see(l)
+			if leads || !errors.Is(err, ErrConflict) {
+				break
+			}
 		}
-		err := do(ctx, timestamp(l.config.Now()))
-		l.status.see(l)
-		if err != nil {
-			return err
-		}
-		return l.putState(ctx)
+		return err
 	})
 }
+
+// steerTries is how often a wish that another process's leader wrote beside is
+// tried: a step writes a few times.
+const steerTries = 3

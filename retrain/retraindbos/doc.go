@@ -37,7 +37,7 @@
 // # The database
 //
 // DBOS keeps its own tables (workflow_status, operation_outputs and others): on
-// SQLite in the file, whatever the prefix; on PostgreSQL in a schema of their own,
+// SQLite in the file, whatever the prefix, so that ids must differ; on PostgreSQL in a schema of their own,
 // see Options.Schema, which Launch creates with them. There the engine has a few
 // connections of its own beside the pool's, made as those are. One of them listens
 // (LISTEN), which PgBouncer's transaction pooling does not pass on; nothing here

@@ -2,10 +2,12 @@ package retraindbos_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -141,4 +143,32 @@ func closed() chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
+}
+
+// A role that may not make the tables is told so; once an administrator made them,
+// it runs workflows.
+func TestLaunchRights(t *testing.T) {
+	server := pgtest.StartServer(t)
+	owner, err := sqlstore.Open(t.Context(), server.URL, nil)
+	require.NoError(t, err)
+	defer owner.Close()
+	_, err = owner.Exec(t.Context(), "CREATE ROLE service LOGIN PASSWORD '"+pgtest.Password+"'")
+	require.NoError(t, err)
+	url := strings.Replace(server.URL, "//mlloop:", "//service:", 1)
+	err = on(t, url, "first", nil).Launch(t.Context())
+	require.ErrorIs(t, err, fault.Denied)
+
+	statements, err := on(t, url, "first", nil).Migrations("service")
+	require.NoError(t, err)
+	for _, statement := range statements {
+		_, err := owner.Pool().ExecContext(t.Context(), statement, pgx.QueryExecModeSimpleProtocol)
+		require.NoError(t, err, statement)
+	}
+	e := on(t, url, "first", nil)
+	require.NoError(t, e.Register("four", fourSteps))
+	require.NoError(t, e.Launch(t.Context()))
+	require.NoError(t, e.Start(t.Context(), "four", "a/1", []byte("done")))
+	r, err := e.Wait(soon(t.Context(), t), "a/1")
+	require.NoError(t, err)
+	require.Equal(t, "done", string(r.Output))
 }

@@ -19,5 +19,7 @@ func NewStores() *retrain.Stores {
 		Drift:     driftmem.New(),
 		Retrain:   new(Store),
 		Engine:    NewEngine(),
+
+		OwnsArtifacts: true,
 	}
 }

@@ -93,7 +93,7 @@ func appendPredictions(ctx context.Context, tx *sqlstore.Tx, m *modelRow, record
 		a.attempt = int64(r.attempt)
 		in := inserts[a]
 		if in == nil {
-			in = newInsertion(len(records) - i)
+			in = newInsertion(max(1, (len(records)-i)/(1+len(inserts)))) // the first has most, as a rule
 			inserts[a] = in
 		}
 		in.add(m.lastSeq, r)
@@ -169,6 +169,9 @@ func (s *Store) encode(ctx context.Context, ps []serve.Prediction) ([]record, er
 		r.featuresEnd = len(buf)
 		buf = appendRow(buf, p.Outputs)
 		r.outputsEnd = len(buf)
+		if i == 0 { // the others are about as long
+			buf = slices.Grow(buf, len(ps)*(len(buf)+16))
+		}
 	}
 	text, from := string(buf), 0
 	for i := range records {

@@ -69,11 +69,11 @@ func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []s
 		}
 	}
 	names, places := byModel(len(ls), func(i int) string { return ls[i].Model })
-	var stored map[int]knownLabel // by the place of the label: its number and what it replaces
+	var stored []knownLabel // beside each label: its number, 0 when it was not stored, and what it replaces
 	var missing []bool
 	err = s.change(ctx, names, false, func(tx *sqlstore.Tx, name string, m *modelRow) error {
 		if name == names[0] { // the first time, or once more
-			stored, missing = make(map[int]knownLabel, len(ls)), make([]bool, len(ls))
+			stored, missing = make([]knownLabel, len(ls)), make([]bool, len(ls))
 		}
 		return appendLabels(ctx, tx, m, ls, places[name], stored, missing)
 	})
@@ -83,7 +83,7 @@ func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []s
 	for i := range ls {
 		if missing[i] {
 			unknown = append(unknown, ls[i])
-		} else if l, ok := stored[i]; ok {
+		} else if l := &stored[i]; l.seq > 0 {
 			ls[i].Seq, ls[i].Replaces = l.seq, l.value
 		}
 	}
@@ -93,7 +93,7 @@ func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []s
 // appendLabels stores the labels at some places of ls, which are one model's. It
 // notes which it stored, and which have no answer; m is nil for a model without
 // a log.
-func appendLabels(ctx context.Context, tx *sqlstore.Tx, m *modelRow, ls []serve.Label, places []int, stored map[int]knownLabel, missing []bool) error {
+func appendLabels(ctx context.Context, tx *sqlstore.Tx, m *modelRow, ls []serve.Label, places []int, stored []knownLabel, missing []bool) error {
 	asked := make([]int, 0, len(places))
 	for _, at := range places {
 		if missing[at] = m == nil || !serve.Storable(ls[at].ID); !missing[at] {
@@ -124,7 +124,7 @@ func appendLabels(ctx context.Context, tx *sqlstore.Tx, m *modelRow, ls []serve.
 		stored[at] = knownLabel{m.lastLabel, before.value}
 		a := labelAlike{k.output, attempt, l.Value.Kind(), correction}
 		if inserts[a] == nil {
-			inserts[a] = &labelInsertion{}
+			inserts[a] = newLabelInsertion(max(1, len(asked)/(1+len(inserts))))
 		}
 		m.label(correction, inserts[a].add(m.lastLabel, l, before.value, correction))
 	}
@@ -149,6 +149,15 @@ type labelInsertion struct {
 	seqs, indexes, times, bytes                []int64
 	ids, values, replacedKinds, replacedValues []string
 	buf                                        []byte
+}
+
+// newLabelInsertion returns one with room for n.
+func newLabelInsertion(n int) *labelInsertion {
+	ints, texts := make([]int64, 4*n), make([]string, 2*n)
+	return &labelInsertion{
+		seqs: ints[:0:n], indexes: ints[n : n : 2*n], times: ints[2*n : 2*n : 3*n], bytes: ints[3*n : 3*n],
+		ids: texts[:0:n], values: texts[n:n],
+	}
 }
 
 // add returns about how many bytes the label takes up.
@@ -186,7 +195,7 @@ const (
 
 // readKnown reads what the store knows about n rows.
 func readKnown(ctx context.Context, tx *sqlstore.Tx, m *modelRow, n int, at func(i int) rowKey) (knownRows, error) {
-	known := knownRows{m.name, map[rowKey]int{}, map[outputKey]knownLabel{}}
+	known := knownRows{m.name, map[rowKey]int{}, make(map[outputKey]knownLabel, n)}
 	most := mostIDs(tx.Dialect())
 	for from := 0; from < n; from += most {
 		rows, args := rowList(tx.Dialect(), min(most, n-from), func(i int) rowKey { return at(from + i) })
