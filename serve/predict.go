@@ -44,8 +44,7 @@ const MaxIDBytes = 1024
 //
 // Errors: NotFound (model, version), Invalid listing everything that is wrong
 // with the inputs, or for an ID, Key or TraceID that is not Storable, Unavailable
-// for a canary that has been taken off the
-// traffic, Closed, the Predictor's own.
+// for a canary that has been taken off the traffic, Closed, the Predictor's own.
 func (s *Server) Predict(ctx context.Context, model string, req Request) (Response, error) {
 	resp, err := s.predict(ctx, model, &req)
 	if err != nil {
