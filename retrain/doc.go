@@ -54,6 +54,29 @@
 // is not promoted, unless the configuration says GoOn, and then an event says
 // "unjudged".
 //
+// # Many processes
+//
+// Any number of processes may run the loop of one model on one database, and a
+// rolling update is no more than that. One of them leads: it holds a lease
+// (Config.Lease, 10 s) with a token that rises with each new leader, and its steps
+// alone do something. The others serve, follow the route, log what they answered
+// and take labels; a person's wish may be asked of any of them. A leader whose Run
+// returns, or that is closed, hands over at once; one that is killed, or that
+// stands still, is followed by another within 15 s, which goes on with what was
+// decided. What is written carries the writer's token and is a compare-and-set:
+// whoever has lost the lease writes nothing any more, however late it wakes, and
+// moves no alias. Status says who leads. Follow is for processes that only serve:
+// they need neither data nor a trainer.
+//
+// # On record
+//
+// A retraining keeps the configuration that it was begun under: gates, rollout,
+// policy, features, trainer with its settings, and the program's revision, as JSON
+// under its digest (Store.Config). It is judged by that one, also when a process
+// with another one leads by then; an event says what changed. Trace tells of one
+// prediction what was asked, which version answered, what that was made from, how
+// it was judged, and who made it champion.
+//
 // # At the wheel
 //
 // Pause, RollBack, Promote, Retrain and ResetFailures are for people;

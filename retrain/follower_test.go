@@ -2,6 +2,7 @@ package retrain_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/serve"
-	"github.com/mlloop/mlloop/train/frame"
 )
 
 // TestFollower starts a process that only serves before there is anything to
@@ -38,13 +38,7 @@ func TestFollower(t *testing.T) {
 		f.untilChampion(1)
 		time.Sleep(6 * time.Hour)
 		require.Equal(t, http.StatusOK, readiness(follower.Handler()))
-		ask := func(id string) int64 {
-			answer, err := follower.Server().Predict(t.Context(), "churn", serve.Request{
-				ID: id, Inputs: []frame.Tensor{{Name: "visits", Shape: []int64{1}, Datatype: frame.FP64, Data: []float64{3}}},
-			})
-			require.NoError(t, err)
-			return answer.Version
-		}
+		ask := func(id string) int64 { return askServer(t, follower.Server(), id) }
 		require.EqualValues(t, 1, ask("a"))
 		require.NoError(t, leader.Retrain(t.Context(), "a person asked"))
 		f.untilChampion(2)
@@ -113,4 +107,27 @@ func TestFollowChecks(t *testing.T) {
 	}
 	_, err = retrain.Follow("churn", nil, nil)
 	require.ErrorIs(t, err, retrain.ErrInvalid)
+}
+
+// TestAllRetrainings reads more retrainings than a page has.
+func TestAllRetrainings(t *testing.T) {
+	w := newWorld(t, newStream(t, rowsADay, never), nil)
+	const n = retrain.DefaultLimit + 3
+	for i := range int64(n) {
+		require.NoError(t, w.stores.Retrain.PutRetraining(t.Context(), retrain.Retraining{ID: fmt.Sprint("churn/", i), Model: "churn", Number: i, Rev: 1, Token: 1}))
+	}
+	next := int64(0)
+	for r, err := range w.loop.AllRetrainings(t.Context()) {
+		require.NoError(t, err)
+		require.Equal(t, next, r.Number)
+		next++
+	}
+	require.EqualValues(t, n, next)
+	latest, err := w.loop.Retrainings(t.Context())
+	require.NoError(t, err)
+	require.Len(t, latest, retrain.DefaultLimit)
+	require.EqualValues(t, n-1, latest[len(latest)-1].Number)
+	for range w.loop.AllRetrainings(t.Context()) {
+		break // a reader that has seen enough
+	}
 }

@@ -221,9 +221,14 @@ func (f *fleet) count(kind string) int {
 // ask asks one process, and returns the version that answered.
 func (f *fleet) ask(p *process, id string) int64 {
 	f.t.Helper()
-	answer, err := p.Server().Predict(f.t.Context(), "churn", serve.Request{
+	return askServer(f.t, p.Server(), id)
+}
+
+func askServer(t *testing.T, server *serve.Server, id string) int64 {
+	t.Helper()
+	answer, err := server.Predict(t.Context(), "churn", serve.Request{
 		ID: id, Inputs: []frame.Tensor{{Name: "visits", Shape: []int64{1}, Datatype: frame.FP64, Data: []float64{3}}},
 	})
-	require.NoError(f.t, err)
+	require.NoError(t, err)
 	return answer.Version
 }

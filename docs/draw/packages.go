@@ -18,7 +18,8 @@ func layers() [][]domain {
 		},
 		{{"train", "trainers, training loop", []string{"frame", "feature", "profile", "metric", "model", "nn", "traintest"}}},
 		{{"registry", "models, versions, aliases, audit trail", []string{"bundle", "registrysql", "registrymem", "registrytest"}}},
-		{{"tracking", "experiments, runs, metrics, artifacts", []string{"artifact", "trackingsql", "trackingmem", "trackingtest", "artifacttest"}}},
+		{{"tracking", "experiments, runs, metrics, artifacts", []string{"artifact", "trackingsql", "trackingmem", "trackingtest", "artifactsql", "artifacttest"}}},
+		{{"sqlstore", "SQLite and PostgreSQL: pools, transactions, migrations", nil}},
 	}
 }
 
@@ -47,7 +48,7 @@ const (
 func packages() picture {
 	p := picture{
 		Title:    "The packages",
-		Describe: "From top to bottom: retrain; serve and drift side by side; train; registry; tracking. Imports point down.",
+		Describe: "From top to bottom: retrain; serve and drift side by side; train; registry; tracking; sqlstore, which only the SQL stores link. Imports point down.",
 		W:        width,
 	}
 	y := margin
@@ -57,7 +58,7 @@ func packages() picture {
 		height := 0
 		for _, d := range layer {
 			rows := (len(d.Parts) + perRow - 1) / perRow
-			height = max(height, bandHead+rows*(chipH+chipGap)-chipGap+bandPad)
+			height = max(height, bandHead+max(0, rows*(chipH+chipGap)-chipGap+bandPad))
 		}
 		for j, d := range layer {
 			p.add(d, box{X: margin + j*(w+gap), Y: y, W: w, H: height, Kind: "band"}, perRow)
@@ -91,6 +92,9 @@ func (p *picture) add(d domain, band box, perRow int) {
 func used(below string) []string {
 	if below == "train" {
 		return []string{"of it only frame, feature, model", "of it only frame, profile"}
+	}
+	if below == "sqlstore" {
+		return []string{"only the …sql packages"}
 	}
 	return nil
 }

@@ -167,6 +167,8 @@ func TestLaunchRejectsDialect(t *testing.T) {
 	pool, err := sql.Open("sqlite", ":memory:")
 	require.NoError(t, err)
 	defer pool.Close()
+	_, err = retraindbos.New(sqlstore.New(pool, sqlstore.SQLite, nil), nil).Migrations("")
+	require.ErrorIs(t, err, retrain.ErrUnsupported)
 	err = retraindbos.New(sqlstore.New(pool, sqlstore.PostgreSQL, nil), nil).Launch(t.Context())
 	require.ErrorIs(t, err, retrain.ErrUnsupported)
 	require.ErrorContains(t, err, "pgx", "PostgreSQL through another driver")

@@ -2,13 +2,37 @@ package retraindbos
 
 import (
 	"context"
+	"fmt"
 	"hash/fnv"
 	"time"
 
+	"github.com/dbos-inc/dbos-transact-golang/dbos"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/sqlstore"
 )
+
+// Migrations returns the SQL with which an administrator makes the engine's schema
+// and tables in a PostgreSQL database that has none, where the service's role may
+// not: statements that end in a semicolon, and comments, to be run one by one and
+// outside of a transaction, as psql does. role, if any, is given all rights to
+// them. Errors: Unsupported on SQLite, where Launch makes the tables.
+func (e *Engine) Migrations(role string) ([]string, error) {
+	if d := e.db.Dialect(); d != sqlstore.PostgreSQL {
+		return nil, fault.Errorf(fault.Unsupported, "retraindbos: migrations: dialect %q: want %q", d, sqlstore.PostgreSQL)
+	}
+	all, err := dbos.MigrationStatements(e.schema(), 1)
+	if err != nil {
+		return nil, fmt.Errorf("retraindbos: migrations: %w", err)
+	}
+	if role != "" {
+		for _, grant := range dbos.PermissionStatements(e.schema(), role) {
+			all = append(all, grant+";")
+		}
+	}
+	return all, nil
+}
 
 // lockPoll is how often a process that waits for another one's migration looks.
 const lockPoll = 50 * time.Millisecond

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -144,8 +145,8 @@ func closed() chan struct{} {
 	return c
 }
 
-// A role that may not make the tables is told so; once another one made them, it
-// runs workflows with the rights to read and write them.
+// A role that may not make the tables is told so; once an administrator made them,
+// it runs workflows.
 func TestLaunchRights(t *testing.T) {
 	server := pgtest.StartServer(t)
 	owner, err := sqlstore.Open(t.Context(), server.URL, nil)
@@ -157,13 +158,11 @@ func TestLaunchRights(t *testing.T) {
 	err = on(t, url, "first", nil).Launch(t.Context())
 	require.ErrorIs(t, err, fault.Denied)
 
-	require.NoError(t, on(t, server.URL, "first", nil).Launch(t.Context()))
-	for _, statement := range []string{
-		"GRANT USAGE ON SCHEMA mlloop_dbos TO service",
-		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA mlloop_dbos TO service",
-	} {
-		_, err := owner.Exec(t.Context(), statement)
-		require.NoError(t, err)
+	statements, err := on(t, url, "first", nil).Migrations("service")
+	require.NoError(t, err)
+	for _, statement := range statements {
+		_, err := owner.Pool().ExecContext(t.Context(), statement, pgx.QueryExecModeSimpleProtocol)
+		require.NoError(t, err, statement)
 	}
 	e := on(t, url, "first", nil)
 	require.NoError(t, e.Register("four", fourSteps))

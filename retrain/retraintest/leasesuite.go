@@ -78,57 +78,65 @@ func checkLeaseInvalid(t *testing.T, s retrain.Store) {
 	}
 }
 
+// turns counts whose turn it is, and whether two ever had it at once.
+type turns struct {
+	mu      sync.Mutex
+	inside  int
+	crowded bool
+	tokens  map[int64]string
+	taken   int
+}
+
+func (r *turns) begin(l retrain.Lease) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inside++
+	r.crowded = r.crowded || r.inside > 1 || r.tokens[l.Token] != ""
+	r.tokens[l.Token], r.taken = l.Holder, r.taken+1
+}
+
+func (r *turns) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inside--
+}
+
 // checkLeaseRace has many holders take and release one lease: whoever has it is
-// alone, which the race detector and an unguarded counter would show.
+// alone.
 func checkLeaseRace(t *testing.T, s retrain.Store) {
 	const holders, times = 8, 5
-	var (
-		wg      sync.WaitGroup
-		mu      sync.Mutex // for the set of tokens, not for the turns
-		tokens  = make(map[int64]string)
-		turns   int
-		inside  int
-		crowded bool
-		errs    = make([]error, holders)
-	)
+	all := turns{tokens: make(map[int64]string)}
 	take := func(holder string) error {
 		lease, err := s.AcquireLease(t.Context(), "churn", holder, leaseTime)
 		if err != nil {
 			return err
 		}
-		mu.Lock()
-		inside++
-		crowded = crowded || inside > 1 || (tokens[lease.Token] != "" && tokens[lease.Token] != holder)
-		tokens[lease.Token], turns = holder, turns+1
-		mu.Unlock()
-		mu.Lock()
-		inside--
-		mu.Unlock()
+		all.begin(lease)
+		all.end()
 		return s.ReleaseLease(t.Context(), "churn", holder)
 	}
+	var wg sync.WaitGroup
+	errs := make([]error, holders)
 	for h := range holders {
 		wg.Go(func() {
-			for got := 0; got < times; {
-				err := take(fmt.Sprint("h", h))
-				if err == nil {
+			for got := 0; got < times && errs[h] == nil; {
+				switch err := take(fmt.Sprint("h", h)); {
+				case err == nil:
 					got++
-					continue
-				}
-				if !errors.Is(err, retrain.ErrConflict) {
+				case errors.Is(err, retrain.ErrConflict):
+					time.Sleep(time.Millisecond) // another's turn
+				default:
 					errs[h] = err
-					return
 				}
-				time.Sleep(time.Millisecond) // another's turn
 			}
 		})
 	}
 	wg.Wait()
 	require.NoError(t, errors.Join(errs...))
-	require.False(t, crowded, "two held the lease at once, or had the same token")
-	require.Equal(t, holders*times, turns)
-	require.Len(t, tokens, turns, "each turn had a token of its own")
-	for token := range tokens {
-		require.LessOrEqual(t, token, int64(turns), "tokens rise by one")
+	require.False(t, all.crowded, "two held the lease at once, or had the same token")
+	require.Equal(t, holders*times, all.taken)
+	for token := range all.tokens {
+		require.LessOrEqual(t, token, int64(all.taken), "tokens rise by one")
 	}
 }
 

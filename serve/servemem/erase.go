@@ -2,6 +2,7 @@ package servemem
 
 import (
 	"context"
+	"maps"
 	"math"
 	"slices"
 
@@ -30,6 +31,7 @@ func (s *Store) Erase(ctx context.Context, model string, subjects []string) (int
 		m.remove(p)
 		m.times.note()
 	}
+	m.shrink()
 	return int64(len(erased)), nil
 }
 
@@ -62,6 +64,7 @@ func (s *Store) Trim(ctx context.Context, t serve.Trim) (int64, error) {
 	for _, p := range kept {
 		m.times.add(p)
 	}
+	m.shrink()
 	return int64(trimmed), nil
 }
 
@@ -95,4 +98,17 @@ func (m *modelLog) tidy(k rowKey, at *row) {
 	if len(at.attempts) == 0 && len(at.labels) == 0 {
 		delete(m.byRow, k)
 	}
+}
+
+// shrink gives back the memory of what was deleted: a map keeps the size that it
+// had. What is copied is a quarter at most of what was added since the last time.
+func (m *modelLog) shrink() {
+	if 4*len(m.byRow) >= m.mostRows {
+		return
+	}
+	byID, byRow := make(map[string]*sequence[*prediction], len(m.byID)), make(map[rowKey]*row, len(m.byRow))
+	maps.Copy(byID, m.byID)
+	maps.Copy(byRow, m.byRow)
+	m.byID, m.byRow, m.mostRows = byID, byRow, len(byRow)
+	m.times.items = slices.Clone(m.times.items)
 }

@@ -30,6 +30,7 @@ type modelLog struct {
 	labels      sequence[*label]      // in the order of Seq
 	byID        map[string]*sequence[*prediction]
 	byRow       map[rowKey]*row
+	mostRows    int          // that byRow held since it was made
 	counts      serve.Counts // but for Oldest, LastSeq and LastLabel
 }
 
@@ -140,6 +141,7 @@ func (m *modelLog) keep(p *prediction) {
 	at := m.row(p.row())
 	at.attempts = append(at.attempts, p)
 	m.byRow[p.row()] = at
+	m.mostRows = max(m.mostRows, len(m.byRow))
 	m.count(p, 1)
 }
 

@@ -68,17 +68,27 @@ func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) er
 
 // appendPredictions stores records of a model, whose row is locked.
 func appendPredictions(ctx context.Context, tx *sqlstore.Tx, m *modelRow, records []*record) error {
-	key := func(i int) rowKey { return rowKey{records[i].ID, records[i].Index} }
-	rows, err := readStored(ctx, tx, m, group(tx.Dialect(), len(records), key))
+	greatest, err := greatestID(ctx, tx, `{p}serve_prediction`)
 	if err != nil {
 		return err
 	}
-	// The latest record of each row that is stored in this call; before links it
-	// to the one before it.
-	latest, before := make(map[rowKey]int, len(records)), make([]int, len(records)+1)
+	var asked []rowKey
+	for _, r := range records {
+		if r.ID <= greatest {
+			asked = append(asked, rowKey{r.ID, r.Index})
+		}
+	}
+	rows, err := readStored(ctx, tx, m, group(tx.Dialect(), asked))
+	if err != nil {
+		return err
+	}
+	// Where a row may come twice: its latest record that is stored in this call;
+	// before links it to the one before it.
+	latest, before := map[rowKey]int{}, make([]int, len(records)+1)
+	once := ascending(len(records), func(i int) rowKey { return rowKey{records[i].ID, records[i].Index} })
 	inserts := map[alike]*insertion{}
 	for i, r := range records {
-		k := key(i)
+		k := rowKey{r.ID, r.Index}
 		beside := rows[k]
 		for j := latest[k]; j > 0; j = before[j] {
 			beside = append(slices.Clip(beside), records[j-1].stored)
@@ -86,14 +96,16 @@ func appendPredictions(ctx context.Context, tx *sqlstore.Tx, m *modelRow, record
 		if r.attempt = place(beside, &r.stored); r.attempt == 0 {
 			continue
 		}
-		before[i+1], latest[k] = latest[k], i+1
+		if !once {
+			before[i+1], latest[k] = latest[k], i+1
+		}
 		m.lastSeq++
 		m.prediction(&r.stored, r.bytes)
 		a := r.alike
 		a.attempt = int64(r.attempt)
 		in := inserts[a]
 		if in == nil {
-			in = newInsertion(len(records) - i)
+			in = newInsertion(max(1, (len(records)-i)/(1+len(inserts)))) // the first has most, as a rule
 			inserts[a] = in
 		}
 		in.add(m.lastSeq, r)
@@ -169,6 +181,9 @@ func (s *Store) encode(ctx context.Context, ps []serve.Prediction) ([]record, er
 		r.featuresEnd = len(buf)
 		buf = appendRow(buf, p.Outputs)
 		r.outputsEnd = len(buf)
+		if i == 0 { // the others are about as long
+			buf = slices.Grow(buf, len(ps)*(len(buf)+16))
+		}
 	}
 	text, from := string(buf), 0
 	for i := range records {

@@ -46,6 +46,8 @@ func appendValue(dst []byte, v frame.Value) []byte {
 
 func appendFloat(dst []byte, f float64) []byte {
 	switch {
+	case !math.IsNaN(f) && !math.IsInf(f, 0):
+		return appendFinite(dst, f)
 	case math.IsNaN(f) && math.Float64bits(f) != math.Float64bits(math.NaN()):
 		dst = append(dst, `"NaN:`...)
 		return append(strconv.AppendUint(dst, math.Float64bits(f), 16), '"')
@@ -53,10 +55,40 @@ func appendFloat(dst []byte, f float64) []byte {
 		return append(dst, `"NaN"`...)
 	case math.IsInf(f, 1):
 		return append(dst, `"Infinity"`...)
-	case math.IsInf(f, -1):
-		return append(dst, `"-Infinity"`...)
+	}
+	return append(dst, `"-Infinity"`...)
+}
+
+// appendFinite appends a finite number; few decimals, as most have, cost little.
+func appendFinite(dst []byte, f float64) []byte {
+	if math.Abs(f) < 1e9 && (f != 0 || !math.Signbit(f)) {
+		// The quotient of two exact numbers is the float that its decimal form reads
+		// back to: no need to search for the digits.
+		if n := int64(math.Round(f * million)); float64(n)/million == f {
+			return appendMillionths(dst, n)
+		}
 	}
 	return strconv.AppendFloat(dst, f, 'g', -1, 64)
+}
+
+const million = 1e6
+
+// appendMillionths appends n/1,000,000 without trailing zeros.
+func appendMillionths(dst []byte, n int64) []byte {
+	if n < 0 {
+		dst, n = append(dst, '-'), -n
+	}
+	dst = strconv.AppendInt(dst, n/million, 10)
+	rest := n % million
+	if rest == 0 {
+		return dst
+	}
+	dst = append(dst, '.')
+	for unit := int64(million / 10); rest > 0; unit /= 10 {
+		dst = append(dst, byte('0'+rest/unit))
+		rest %= unit
+	}
+	return dst
 }
 
 func appendText(dst []byte, s string) []byte {

@@ -2,6 +2,8 @@ package servesql
 
 import (
 	"encoding/json"
+	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,4 +34,22 @@ func FuzzDecodeRow(f *testing.F) {
 			require.True(t, row.Values[i] == back.Values[i], "%s: %s", text, again)
 		}
 	})
+}
+
+// TestFloats: numbers of few decimals, and their neighbours, come back bit by bit.
+func TestFloats(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 200_000 {
+		f := float64(r.Int64N(2e15)-1e15) / math.Pow10(r.IntN(12))
+		for _, f := range []float64{f, math.Nextafter(f, 0), math.Nextafter(f, math.Inf(1)), math.Round(f)} {
+			text := string(appendFloat(nil, f))
+			back, ok := parseFloat(text)
+			require.True(t, ok && math.Float64bits(back) == math.Float64bits(f), "%v: %s", f, text)
+		}
+	}
+	for f, want := range map[float64]string{
+		0: "0", math.Copysign(0, -1): "-0", 1: "1", -1.5: "-1.5", 0.000001: "0.000001", 1e6: "1000000", 123456.000001: "123456.000001", 1e9: "1e+09", 1e-7: "1e-07",
+	} {
+		require.Equal(t, want, string(appendFloat(nil, f)))
+	}
 }

@@ -44,8 +44,8 @@ CREATE TABLE {p}serve_prediction (
 	bytes           INTEGER NOT NULL,  -- about what the record takes up
 	PRIMARY KEY (model, seq)
 );
--- With status, so that it alone tells who was answered.
-CREATE UNIQUE INDEX {n}serve_prediction_id ON {p}serve_prediction (model, id, row_index, attempt, variant, status);
+-- The id first, which tells rows apart at the first look; status, so that the index alone tells who was answered.
+CREATE UNIQUE INDEX {n}serve_prediction_id ON {p}serve_prediction (id, model, row_index, attempt, variant, status);
 CREATE INDEX {n}serve_prediction_time ON {p}serve_prediction (model, time, seq);
 CREATE INDEX {n}serve_prediction_key ON {p}serve_prediction (model, key) WHERE key IS NOT NULL;
 
@@ -65,7 +65,7 @@ CREATE TABLE {p}serve_label (
 	bytes          INTEGER NOT NULL,
 	PRIMARY KEY (model, seq)
 );
-CREATE INDEX {n}serve_label_id ON {p}serve_label (model, id, row_index, output, seq);
+CREATE INDEX {n}serve_label_id ON {p}serve_label (id, model, row_index, output, seq);
 
 CREATE TABLE {p}serve_route (
 	model           TEXT PRIMARY KEY NOT NULL, -- its name
