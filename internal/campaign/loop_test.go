@@ -29,9 +29,6 @@ type clock struct{ epoch time.Time }
 
 func (c clock) now() time.Time { return loopStart.Add(time.Since(c.epoch) * speed) }
 
-// real is how long d of that world takes.
-func (c clock) real(d time.Duration) time.Duration { return d / speed }
-
 // runLoop runs the loop, and a client of its own, until it is told to stop.
 func runLoop(ctx context.Context, t task) error {
 	stores, err := t.open(ctx)
