@@ -140,19 +140,18 @@ func ifAny(d sqlstore.Dialect, table, alias, where string) string {
 }
 
 // rowList is idRows for rows of requests: column2 is the index.
-func rowList(d sqlstore.Dialect, n int, row func(i int) rowKey) (from string, args []any) {
+func rowList(d sqlstore.Dialect, rows []rowKey) (from string, args []any) {
+	n := len(rows)
 	if d == sqlstore.PostgreSQL {
 		ids, indexes := make([]string, n), make([]int64, n)
-		for i := range n {
-			k := row(i)
+		for i, k := range rows {
 			ids[i], indexes[i] = k.id, int64(k.index)
 		}
 		return `unnest(?::text[], ?::bigint[]) v (column1, column2)`, []any{ids, indexes}
 	}
 	size := padded(n)
 	args = make([]any, 2*size, 2*size+8)
-	for i := range n {
-		k := row(i)
+	for i, k := range rows {
 		args[2*i], args[2*i+1] = k.id, k.index
 	}
 	return `(VALUES ` + repeat("(?,?)", size) + `) v`, args
