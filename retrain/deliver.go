@@ -22,7 +22,7 @@ var severities = map[string]drift.Severity{
 	EventStepFailing: drift.Critical, EventStepRecovered: drift.Info, EventClock: drift.Warning,
 	EventMonitor: drift.Warning, EventLabels: drift.Warning, EventLogFull: drift.Warning,
 	EventHarm: drift.Critical, EventPaused: drift.Info, EventUnpaused: drift.Info, EventByHand: drift.Info, EventUndelivered: drift.Critical,
-	EventDeposed: drift.Warning, EventConfig: drift.Info,
+	EventDeposed: drift.Warning, EventConfig: drift.Info, EventPointsLost: drift.Warning,
 }
 
 // newCourier returns what brings the events to Config.Alerts. Each sender has a
