@@ -25,9 +25,9 @@ type restorer struct {
 }
 
 func (r *restorer) run(ctx context.Context) error {
-	names := make([]string, len(r.m.Tables))
-	for i, t := range r.m.Tables {
-		names[i] = t.Name
+	names, err := tableNames(schemas(), r.db.Dialect()) // the manifest's own go into no statement before they are found among these
+	if err != nil {
+		return err
 	}
 	found, err := tablesOf(ctx, r.db, names)
 	if err != nil {
