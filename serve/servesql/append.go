@@ -68,17 +68,7 @@ func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) er
 
 // appendPredictions stores records of a model, whose row is locked.
 func appendPredictions(ctx context.Context, tx *sqlstore.Tx, m *modelRow, records []*record) error {
-	greatest, err := greatestID(ctx, tx, `{p}serve_prediction`)
-	if err != nil {
-		return err
-	}
-	var asked []rowKey
-	for _, r := range records {
-		if r.ID <= greatest {
-			asked = append(asked, rowKey{r.ID, r.Index})
-		}
-	}
-	rows, err := readStored(ctx, tx, m, group(tx.Dialect(), asked))
+	rows, err := besides(ctx, tx, m, records)
 	if err != nil {
 		return err
 	}
@@ -116,6 +106,21 @@ func appendPredictions(ctx context.Context, tx *sqlstore.Tx, m *modelRow, record
 		}
 	}
 	return nil
+}
+
+// besides returns what is stored of the records' rows.
+func besides(ctx context.Context, tx *sqlstore.Tx, m *modelRow, records []*record) (map[rowKey][]stored, error) {
+	greatest, err := greatestID(ctx, tx, `{p}serve_prediction`)
+	if err != nil {
+		return nil, err
+	}
+	var asked []rowKey
+	for _, r := range records {
+		if r.ID <= greatest {
+			asked = append(asked, rowKey{r.ID, r.Index})
+		}
+	}
+	return readStored(ctx, tx, m, group(tx.Dialect(), asked))
 }
 
 // insertion is predictions that are alike, column by column.

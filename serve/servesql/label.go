@@ -95,18 +95,9 @@ func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []s
 // notes which it stored, and which have no answer; m is nil for a model without
 // a log.
 func appendLabels(ctx context.Context, tx *sqlstore.Tx, m *modelRow, ls []serve.Label, places []int, stored []knownLabel, missing []bool) error {
-	asked := make([]int, 0, len(places))
-	for _, at := range places {
-		if missing[at] = m == nil || !serve.Storable(ls[at].ID); !missing[at] {
-			asked = append(asked, at)
-		}
-	}
+	asked, rows := askedRows(m, ls, places, missing)
 	if len(asked) == 0 {
 		return nil
-	}
-	rows := make([]rowKey, len(asked))
-	for i, at := range asked {
-		rows[i] = rowKey{ls[at].ID, ls[at].Index}
 	}
 	known, err := readKnown(ctx, tx, m, rows)
 	if err != nil {
@@ -142,6 +133,17 @@ func appendLabels(ctx context.Context, tx *sqlstore.Tx, m *modelRow, ls []serve.
 		}
 	}
 	return nil
+}
+
+// askedRows returns those of the places whose rows may have an answer, and the
+// rows; the others it notes as missing.
+func askedRows(m *modelRow, ls []serve.Label, places []int, missing []bool) (asked []int, rows []rowKey) {
+	for _, at := range places {
+		if missing[at] = m == nil || !serve.Storable(ls[at].ID); !missing[at] {
+			asked, rows = append(asked, at), append(rows, rowKey{ls[at].ID, ls[at].Index})
+		}
+	}
+	return asked, rows
 }
 
 func (t *tally) label(correction bool, bytes int64) {
