@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -15,26 +16,49 @@ type Scanner interface{ Scan(dest ...any) error }
 
 // Rows is the result of a query, as *sql.Rows. It must not be used by several
 // goroutines.
-type Rows struct{ rows *sql.Rows }
+type Rows struct {
+	rows *sql.Rows
+	ctx  context.Context       // of the query; nil: rows end with it by themselves
+	end  func(err error) error // what follows the query, once; nil: nothing
+}
 
 func rowsOf(rows *sql.Rows, err error) (*Rows, error) {
 	if err != nil {
 		return nil, Fault(err)
 	}
-	return &Rows{rows}, nil
+	return &Rows{rows: rows}, nil
 }
 
 // Next moves to the next row, and reports false after the last one or an error.
-func (r *Rows) Next() bool { return r.rows.Next() }
+func (r *Rows) Next() bool { return r.ended() == nil && r.rows.Next() }
+
+func (r *Rows) ended() error {
+	if r.ctx == nil {
+		return nil
+	}
+	return r.ctx.Err()
+}
 
 // Scan reads the row's columns.
 func (r *Rows) Scan(dest ...any) error { return Fault(r.rows.Scan(dest...)) }
 
 // Err returns what ended the rows early.
-func (r *Rows) Err() error { return Fault(r.rows.Err()) }
+func (r *Rows) Err() error {
+	if err := r.ended(); err != nil {
+		return err
+	}
+	return Fault(r.rows.Err())
+}
 
 // Close ends the query. It may be called twice.
-func (r *Rows) Close() error { return Fault(r.rows.Close()) }
+func (r *Rows) Close() error {
+	err := r.rows.Close()
+	if end := r.end; end != nil {
+		r.end = nil
+		err = errors.Join(err, end(r.rows.Err()))
+	}
+	return Fault(err)
+}
 
 // Row is the first row of a query, to be scanned once.
 type Row struct {
