@@ -10,8 +10,9 @@ import (
 )
 
 // ChampionAt returns the version that was champion at time t, by the audit
-// trail: it reads the last move of the alias until then, by index. Errors:
-// Invalid; NotFound when the model, or a champion then, does not exist.
+// trail: it reads the last move of the alias until then, by index, and checks its
+// hash. Errors: Invalid; NotFound when the model, or a champion then, does not
+// exist; Corrupt.
 func (c *Client) ChampionAt(ctx context.Context, model string, t time.Time) (Version, error) {
 	var problems fault.Problems
 	checkModel(&problems, model)
@@ -29,6 +30,10 @@ func (c *Client) championAt(ctx context.Context, model string, t time.Time) (Ver
 	if len(events) == 0 || events[0].To == "" { // never set, or deleted
 		return Version{}, fault.Errorf(ErrNotFound, "there was none: not found")
 	}
+	// Nobody changed that event: it fits its hash and the one before.
+	if _, err := c.eventAt(ctx, model, events[0].ModelID, events[0].Seq); err != nil {
+		return Version{}, err
+	}
 	number, err := strconv.ParseInt(events[0].To, 10, 64)
 	if err != nil {
 		return Version{}, fault.Errorf(ErrCorrupt, "the audit trail names version %q", events[0].To)
@@ -42,8 +47,8 @@ func (c *Client) championAt(ctx context.Context, model string, t time.Time) (Ver
 
 // VerifyAudit checks a model's whole audit trail, and that the tables say what
 // it tells: no event was changed, dropped or inserted after it was stored, and
-// every version's digest, key, lineage and state and every alias is as the events
-// left it. With a Head it also checks that the trail still holds the event that
+// every version's digest, key, lineage and state, every alias and the model's name
+// and time are as the events left them. With a Head it also checks that the trail still holds the event that
 // was its last then: events missing at the end, and a trail rewritten from
 // scratch, can be told by nothing else. Check the Head's signature before, see
 // Head.Verify. The model may be changed meanwhile.
