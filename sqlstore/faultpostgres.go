@@ -73,6 +73,7 @@ func postgresClasses() map[string]classFault {
 		"23": {fault.Invalid, "a column refuses the value"},
 		"28": {fault.Denied, "the database refuses the login: check user and password"},
 		"53": {fault.Unavailable, "the database is out of resources"},
+		"54": {fault.Invalid, "the value is larger than the database can keep"},
 		"57": {fault.Unavailable, "the database is stopping, starting, or was told to end this connection"},
 		"58": {fault.Unavailable, "the database's machine failed it"},
 		"P0": {fault.Invalid, "the database refuses the change"}, // raised by a trigger
