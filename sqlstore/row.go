@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -39,8 +40,15 @@ func (r *Rows) ended() error {
 	return r.ctx.Err()
 }
 
-// Scan reads the row's columns.
-func (r *Rows) Scan(dest ...any) error { return Fault(r.rows.Scan(dest...)) }
+// Scan reads the row's columns. Errors: Corrupt for a column that holds what it
+// must not, as SQLite's columns can.
+func (r *Rows) Scan(dest ...any) error {
+	err := r.rows.Scan(dest...)
+	if err != nil && strings.HasPrefix(err.Error(), "sql: Scan error on column") { // database/sql keeps no value for it
+		return fault.Errorf(fault.Corrupt, "a row is damaged, restore a backup: %w", err)
+	}
+	return Fault(err)
+}
 
 // Err returns what ended the rows early.
 func (r *Rows) Err() error {

@@ -210,6 +210,21 @@ func TestFaults(t *testing.T) {
 	})
 }
 
+// SQLite's columns take values of other types: what cannot be read is damaged.
+func TestRowsOfOtherTypes(t *testing.T) {
+	db := sqltest.SQLite(t)
+	require.NoError(t, db.Migrate(t.Context(), toys()))
+	_, err := db.Exec(t.Context(), `INSERT INTO {p}toy_event (name, n, time) VALUES ('a', '7x', 'noon')`)
+	require.NoError(t, err)
+	var n int64
+	err = db.QueryRow(t.Context(), `SELECT n FROM {p}toy_event`).Scan(&n)
+	require.ErrorIs(t, err, fault.Corrupt)
+	var at time.Time
+	err = db.QueryRow(t.Context(), `SELECT time FROM {p}toy_event`).Scan(sqlstore.Millis(&at))
+	require.ErrorIs(t, err, fault.Corrupt)
+	require.ErrorContains(t, err, `"time": want a time in milliseconds, found string`)
+}
+
 func TestTextOrder(t *testing.T) {
 	sqltest.Each(t, toys(), func(t *testing.T, open sqltest.Open) {
 		db := open(t)
