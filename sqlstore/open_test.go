@@ -121,6 +121,12 @@ func TestOpenPostgres(t *testing.T) {
 	require.ErrorContains(t, err, "create it first")
 	db := sqltest.Reopen(t, pgtest.With(t, url, "pool_max_conns", "3"), nil)
 	require.Equal(t, 3, db.Pool().Stats().MaxOpenConnections)
+	// What else the URL says stays as it is.
+	url = pgtest.With(t, pgtest.With(t, url, "options", "-c statement_timeout=1234"), "application_name", "a+b")
+	db = sqltest.Reopen(t, pgtest.With(t, url, "pool_max_conns", "3"), nil)
+	var timeout, name string
+	require.NoError(t, db.QueryRow(t.Context(), `SELECT current_setting('statement_timeout'), current_setting('application_name')`).Scan(&timeout, &name))
+	require.Equal(t, []string{"1234ms", "a+b"}, []string{timeout, name})
 	require.Equal(t, sqlstore.PostgreSQL, db.Dialect())
 }
 

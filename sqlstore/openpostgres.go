@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,8 +50,7 @@ func parsePostgres(rawURL string) (*pgx.ConnConfig, int, error) {
 		if conns, err = strconv.Atoi(text); err != nil || conns < 1 {
 			return nil, 0, fault.Errorf(fault.Invalid, "option %s=%s: want a number of at least 1", poolMaxConns, text)
 		}
-		values.Del(poolMaxConns)
-		u.RawQuery = values.Encode()
+		u.RawQuery = without(u.RawQuery, poolMaxConns)
 	}
 	config, err := pgx.ParseConfig(u.String())
 	if err != nil {
@@ -63,6 +63,16 @@ func parsePostgres(rawURL string) (*pgx.ConnConfig, int, error) {
 		config.RuntimeParams["application_name"] = "mlloop"
 	}
 	return config, conns, nil
+}
+
+// without takes an option out of a query and leaves the others as they are: pgx,
+// as libpq, takes a + for itself, where url.Values write one for a space.
+func without(query, option string) string {
+	parts := strings.Split(query, "&")
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool {
+		name, _, _ := strings.Cut(part, "=")
+		return name == option
+	}), "&")
 }
 
 // secretOptions are those of a URL that no error and no log may hold.
