@@ -16,7 +16,9 @@ import (
 func (c *Client) ChampionAt(ctx context.Context, model string, t time.Time) (Version, error) {
 	var problems fault.Problems
 	checkModel(&problems, model)
-	return ask(problems, func() (Version, error) { return c.championAt(ctx, model, t) }, fmt.Sprintf("champion of %s at %s", model, t.UTC().Format(time.RFC3339Nano)))
+	return ask(problems, func() (Version, error) {
+		return settled(func() (Version, error) { return c.championAt(ctx, model, t) })
+	}, fmt.Sprintf("champion of %s at %s", model, t.UTC().Format(time.RFC3339Nano)))
 }
 
 func (c *Client) championAt(ctx context.Context, model string, t time.Time) (Version, error) {
@@ -42,6 +44,9 @@ func (c *Client) championAt(ctx context.Context, model string, t time.Time) (Ver
 	if err != nil {
 		return Version{}, err
 	}
+	if v.ModelID != events[0].ModelID {
+		return Version{}, renamed{fault.Errorf(ErrCorrupt, "version %d belongs to model %s, wanted is %s", number, v.ModelID, events[0].ModelID)}
+	}
 	return v, c.vouchVersion(ctx, v)
 }
 
@@ -61,7 +66,9 @@ func (c *Client) VerifyAudit(ctx context.Context, model string, since *Head) err
 	if since != nil {
 		checkNumber(&problems, "since: event", since.Seq, 1)
 	}
-	_, err := ask(problems, func() (int64, error) { return c.verifyAudit(ctx, model, since) }, "verify the audit trail of "+model)
+	_, err := ask(problems, func() (int64, error) {
+		return settled(func() (int64, error) { return c.verifyAudit(ctx, model, since) })
+	}, "verify the audit trail of "+model)
 	return err
 }
 
@@ -73,17 +80,26 @@ func (c *Client) verifyAudit(ctx context.Context, model string, since *Head) (se
 	if err := r.end(); err != nil {
 		return 0, err
 	}
-	// Whoever changes the model while its tables are read leaves events. A row that
-	// is not as the trail had it before has to be as it had it since.
+	id := r.last.ModelID
+	if err := c.settleTables(ctx, r); err != nil {
+		return 0, c.unlessRenamed(ctx, err, model, id)
+	}
+	return r.last.Seq, nil
+}
+
+// settleTables compares the tables with the trail. Whoever changes the model
+// meanwhile leaves events: a row that is not as the trail had it before has to be
+// as it had it since.
+func (c *Client) settleTables(ctx context.Context, r *replay) error {
 	doubts, err := c.compare(ctx, r)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	r.passed = &passed{states: map[int64][]State{}, aliases: map[string][]target{}}
 	if err := c.replay(ctx, r); err != nil {
-		return 0, err
+		return err
 	}
-	return r.last.Seq, doubts.settle(r)
+	return doubts.settle(r)
 }
 
 // replay continues with the events after the last one.

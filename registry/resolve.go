@@ -28,6 +28,10 @@ func (c *Client) resolve(ctx context.Context, ref string) (Version, error) {
 	if err != nil {
 		return Version{}, err
 	}
+	return settled(func() (Version, error) { return c.resolveOnce(ctx, r) })
+}
+
+func (c *Client) resolveOnce(ctx context.Context, r Ref) (Version, error) {
 	if r.Number != 0 || r.Alias == Latest { // the newest is number 0
 		v, err := c.store.Version(ctx, r.Model, r.Number)
 		if err != nil {
@@ -51,8 +55,8 @@ func (c *Client) resolveAlias(ctx context.Context, r Ref) (Version, error) {
 		if err != nil || newest == a.Seq {
 			break
 		}
-		before := a // the newest move may have come after the row was read
-		if a, v, err = c.store.Alias(ctx, r.Model, r.Alias); err == nil && a == before {
+		before, id := a, v.ModelID // the newest move may have come after the row was read
+		if a, v, err = c.store.Alias(ctx, r.Model, r.Alias); err == nil && a == before && v.ModelID == id {
 			err = fault.Errorf(ErrCorrupt, "alias %s is as event %d left it, but event %d moved it since: the row was put back beside the audit trail", a.Name, a.Seq, newest)
 		}
 	}

@@ -93,8 +93,9 @@ func (c *Client) vouchAlias(ctx context.Context, a Alias, modelID string) (newes
 	if err != nil {
 		return 0, err
 	}
-	if len(moves) == 0 {
-		return 0, fault.Errorf(ErrCorrupt, "event %d, which moved the alias %s, is no longer in the audit trail", a.Seq, a.Name)
+	if len(moves) == 0 || moves[0].ModelID != modelID {
+		err = fault.Errorf(ErrCorrupt, "event %d, which moved the alias %s, is no longer in the audit trail", a.Seq, a.Name)
+		return 0, c.unlessRenamed(ctx, err, model, modelID)
 	}
 	if moves[0].Seq == a.Seq {
 		c.vouched.aliases.keep(key, a)
@@ -110,11 +111,13 @@ func (c *Client) eventAt(ctx context.Context, model, modelID string, seq int64) 
 	}
 	// Aliases and versions come after the event that made the model.
 	if len(events) != 2 || events[0].Seq != seq-1 || events[1].Seq != seq {
-		return Event{}, fault.Errorf(ErrCorrupt, "event %d or the one before is missing from the audit trail", seq)
+		err = fault.Errorf(ErrCorrupt, "event %d or the one before is missing from the audit trail", seq)
+		return Event{}, c.unlessRenamed(ctx, err, model, modelID)
 	}
 	e := events[1]
 	if e.ModelID != modelID {
-		return Event{}, fault.Errorf(ErrCorrupt, "event %d belongs to model %s, wanted is %s", seq, e.ModelID, modelID)
+		err = fault.Errorf(ErrCorrupt, "event %d belongs to model %s, wanted is %s", seq, e.ModelID, modelID)
+		return Event{}, c.unlessRenamed(ctx, err, model, modelID)
 	}
 	return e, e.checkHash(events[0].Hash)
 }
