@@ -78,9 +78,10 @@ func (o *CollectOptions) withDefaults() (CollectOptions, error) {
 // holds a few megabytes in memory. Artifacts are left alone unless the stores own
 // them, or Keep is given.
 //
-// Errors: Invalid; Corrupt when a bundle's manifest is missing or damaged, and
-// nobody can tell what it names: no artifact is removed then. What could be done
-// is done, and reported, in spite of an error.
+// Errors: Invalid; Conflict before the engine is launched; Corrupt when a
+// bundle's manifest is missing or damaged, and nobody can tell what it names: no
+// artifact is removed then. What could be done is done, and reported, in spite of
+// an error.
 func (s *Stores) Collect(ctx context.Context, opts *CollectOptions) (CollectReport, error) {
 	var report CollectReport
 	o, err := opts.withDefaults()

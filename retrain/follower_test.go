@@ -2,6 +2,7 @@ package retrain_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -106,4 +107,27 @@ func TestFollowChecks(t *testing.T) {
 	}
 	_, err = retrain.Follow("churn", nil, nil)
 	require.ErrorIs(t, err, retrain.ErrInvalid)
+}
+
+// TestAllRetrainings reads more retrainings than a page has.
+func TestAllRetrainings(t *testing.T) {
+	w := newWorld(t, newStream(t, rowsADay, never), nil)
+	const n = retrain.DefaultLimit + 3
+	for i := range int64(n) {
+		require.NoError(t, w.stores.Retrain.PutRetraining(t.Context(), retrain.Retraining{ID: fmt.Sprint("churn/", i), Model: "churn", Number: i, Rev: 1, Token: 1}))
+	}
+	next := int64(0)
+	for r, err := range w.loop.AllRetrainings(t.Context()) {
+		require.NoError(t, err)
+		require.Equal(t, next, r.Number)
+		next++
+	}
+	require.EqualValues(t, n, next)
+	latest, err := w.loop.Retrainings(t.Context())
+	require.NoError(t, err)
+	require.Len(t, latest, retrain.DefaultLimit)
+	require.EqualValues(t, n-1, latest[len(latest)-1].Number)
+	for range w.loop.AllRetrainings(t.Context()) {
+		break // a reader that has seen enough
+	}
 }

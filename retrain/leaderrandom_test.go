@@ -2,6 +2,7 @@ package retrain_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -15,12 +16,14 @@ import (
 	"github.com/mlloop/mlloop/retrain"
 )
 
+var processSeeds = flag.Uint64("processes.seeds", 2, "how many seeds TestProcessesAtRandom runs")
+
 // TestProcessesAtRandom kills, stops, stalls and starts processes at random for
 // sixteen virtual hours, in which people ask any of them for retrainings: whatever
 // happens, each retraining has one number, one beginning and one end, each alias
 // move a token of its own, and each event happens once.
 func TestProcessesAtRandom(t *testing.T) {
-	for seed := range uint64(2) {
+	for seed := range *processSeeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, 6))

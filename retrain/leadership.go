@@ -34,6 +34,7 @@ type leadership struct {
 	mu    sync.Mutex
 	lease Lease         // as the store told it last
 	leads bool          // it was this process's then
+	asked bool          // and it may be, by an answer that did not arrive
 	until time.Time     // by this process's own clock, when that is over at the latest
 	lost  chan struct{} // closed when another has taken over; made with each term
 }
@@ -71,6 +72,7 @@ func (k *leadership) take(ctx context.Context) (bool, error) {
 	lease, err := k.store.AcquireLease(bounded, k.model, k.holder, k.ttl)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.asked = true
 	switch {
 	case err == nil:
 		if !k.leads || k.lease.Token != lease.Token {
@@ -166,8 +168,7 @@ func (k *leadership) hold(ctx context.Context) (held context.Context, stop func(
 	return held, func() { cancel(context.Canceled) }
 }
 
-// release lets the lease go, so that another process leads at once. It does
-// nothing for a process that does not lead.
+// release lets the lease go, so that another process leads at once.
 func (k *leadership) release(ctx context.Context) error {
 	select {
 	case <-k.asking:
@@ -176,9 +177,9 @@ func (k *leadership) release(ctx context.Context) error {
 	}
 	defer func() { k.asking <- struct{}{} }()
 	k.mu.Lock()
-	leads := k.leads
+	asked := k.asked
 	k.mu.Unlock()
-	if !leads {
+	if !asked {
 		return nil
 	}
 	if err := k.store.ReleaseLease(ctx, k.model, k.holder); err != nil {
@@ -186,7 +187,10 @@ func (k *leadership) release(ctx context.Context) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.leads {
+		k.lease.Holder = ""
+	}
 	k.lose()
-	k.lease.Holder = ""
+	k.asked = false
 	return nil
 }

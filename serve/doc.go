@@ -19,6 +19,9 @@
 // answers only the log sees. Routes live in the [Store] under compare-and-set
 // and change in one step: versions are loaded first, requests in flight end on
 // the version they began with, and no request is dropped or sees half a change.
+// Several processes may serve one model: a route carries the token of the one that
+// leads, so that a former one changes nothing any more, and [Server.Follow] has
+// the others answer as the stored route says, a moment after it changed.
 //
 // No challenger harms a caller. A canary answers on a goroutine of its own
 // within half of the caller's time; the primary answers in its place when it

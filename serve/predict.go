@@ -43,8 +43,8 @@ const MaxIDBytes = 1024
 // number has no fallback. A shadow is asked later and delays nobody.
 //
 // Errors: NotFound (model, version), Invalid listing everything that is wrong
-// with the inputs, Unavailable for a canary that has been taken off the
-// traffic, Closed, the Predictor's own.
+// with the inputs, or for an ID, Key or TraceID that is not Storable, Unavailable
+// for a canary that has been taken off the traffic, Closed, the Predictor's own.
 func (s *Server) Predict(ctx context.Context, model string, req Request) (Response, error) {
 	resp, err := s.predict(ctx, model, &req)
 	if err != nil {

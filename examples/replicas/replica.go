@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -105,9 +106,11 @@ func tell(ctx context.Context, loop *retrain.Loop, out io.Writer) {
 		if err != nil {
 			continue // Config.Alerts is empty: never
 		}
-		if route, err := loop.Server().Route(ctx, model); err == nil && !ready {
-			ready = true
-			fmt.Fprintln(out, "answers", route.Primary)
+		if !ready && slices.Contains(loop.Server().Models(), model) {
+			if route, err := loop.Server().Route(ctx, model); err == nil {
+				ready = true
+				fmt.Fprintln(out, "answers", route.Primary)
+			}
 		}
 		if status.Leading != leading {
 			if leading = status.Leading; leading {

@@ -24,7 +24,8 @@ const (
 // points and now and then wants a retraining, and prints what is stored.
 type client struct {
 	name   string // of this life
-	loop   *retrain.Loop
+	server *serve.Server
+	wish   func(ctx context.Context, why string) error // Loop.Retrain; nil: this process has no loop
 	stores *retrain.Stores
 	clock  clock
 	out    say
@@ -41,8 +42,22 @@ type owed struct {
 	known time.Time
 }
 
-func newClient(t task, loop *retrain.Loop, stores *retrain.Stores, c clock) *client {
-	return &client{name: fmt.Sprintf("%d.%d", t.Process, os.Getpid()), loop: loop, stores: stores, clock: c}
+func newClient(t task, server *serve.Server, stores *retrain.Stores, c clock) *client {
+	return &client{name: fmt.Sprintf("%d.%d", t.Process, os.Getpid()), server: server, stores: stores, clock: c}
+}
+
+// beside has the client ask until work has ended, which its first error ends.
+func (c *client) beside(ctx context.Context, work func(ctx context.Context) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	asking := make(chan error, 1)
+	go func() {
+		asking <- c.run(ctx)
+		stop()
+	}()
+	err := work(ctx)
+	stop()
+	return errors.Join(err, <-asking)
 }
 
 func (c *client) run(ctx context.Context) error {
@@ -59,7 +74,7 @@ func (c *client) run(ctx context.Context) error {
 		if err == nil && len(c.unstored) >= flushEvery {
 			err = c.flush(ctx)
 		}
-		if err == nil && time.Now().After(trigger) {
+		if err == nil && c.wish != nil && time.Now().After(trigger) {
 			trigger = time.Now().Add(triggerEvery)
 			err = c.trigger(ctx)
 		}
@@ -74,7 +89,7 @@ func (c *client) ask(ctx context.Context) error {
 	now := c.clock.now()
 	x, y := rowOf(int64(c.asked)<<20 + int64(os.Getpid()))
 	id := fmt.Sprintf("%s-%d", c.name, c.asked)
-	_, err := c.loop.Server().Predict(ctx, model, serve.Request{ID: id, Key: id, Inputs: []frame.Tensor{
+	_, err := c.server.Predict(ctx, model, serve.Request{ID: id, Key: id, Inputs: []frame.Tensor{
 		{Name: "x", Datatype: frame.FP64, Shape: []int64{1}, Data: []float64{x}},
 	}})
 	if errors.Is(err, fault.NotFound) {
@@ -91,7 +106,7 @@ func (c *client) ask(ctx context.Context) error {
 
 // flush makes durable what was answered, gives the labels that are known, and logs a point.
 func (c *client) flush(ctx context.Context) error {
-	if err := c.loop.Server().Flush(ctx); err != nil {
+	if err := c.server.Flush(ctx); err != nil {
 		return err
 	}
 	for _, id := range c.unstored {
@@ -119,7 +134,7 @@ func (c *client) label(ctx context.Context) error {
 	if len(known) == 0 {
 		return nil
 	}
-	report, err := c.loop.Server().Label(ctx, model, known)
+	report, err := c.server.Label(ctx, model, known)
 	if err != nil {
 		return err
 	}
@@ -137,7 +152,7 @@ func (c *client) trigger(ctx context.Context) error {
 	at := c.clock.now()
 	c.wanted++
 	why := fmt.Sprintf("%s-%d", c.name, c.wanted)
-	err := c.loop.Retrain(ctx, why)
+	err := c.wish(ctx, why)
 	if errors.Is(err, fault.Conflict) {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -47,6 +48,9 @@ type journalledEngine struct {
 
 const renamed = "register"
 
+// stepTime is what each step takes at least, so that kills find some under way.
+const stepTime = 400 * time.Millisecond
+
 func (e journalledEngine) Register(name string, w retrain.Workflow) error {
 	return e.Engine.Register(name, func(ctx context.Context, steps retrain.Steps, input []byte) ([]byte, error) {
 		return w(ctx, journalledSteps{steps, e, name + string(input)}, input)
@@ -67,6 +71,10 @@ func (s journalledSteps) Do(ctx context.Context, name string, fn func(ctx contex
 	out, err := s.Steps.Do(ctx, name, func(ctx context.Context) ([]byte, error) {
 		if err := j.write(actBegan, step); err != nil {
 			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(stepTime):
 		}
 		out, err := fn(ctx)
 		return out, errors.Join(err, j.write(actEnded, step))

@@ -40,6 +40,9 @@ func TestKillsPostgreSQL(t *testing.T) {
 	testKills(t, task{URL: pgtest.URL(t), Schema: pgtest.Schema(t)})
 }
 
+// follower is the slot of the process that only answers.
+const follower = 2
+
 // slot is a place where one process after the other runs the loop.
 type slot struct {
 	child   *crashtest.Child
@@ -52,7 +55,7 @@ type killer struct {
 	task   task
 	rng    *rand.Rand
 	stores *retrain.Stores
-	slots  [2]slot
+	slots  [3]slot // two that run the loop, and a follower
 	said   map[string][]string
 	mu     sync.Mutex // of said
 	killed int
@@ -61,9 +64,9 @@ type killer struct {
 	wishes int             // triggers that were said before the last kill was over
 }
 
-// testKills runs the same loop in two processes and kills them: one, both, or
-// in the middle of a rolling update to another release; and compares what is
-// stored with what they had said was stored.
+// testKills runs the same loop in two processes, beside one that follows, and
+// kills them: one, both, in the middle of a rolling update to another release, or
+// the follower; and compares what is stored with what they had said was stored.
 func testKills(t *testing.T, where task) {
 	if *kills == 0 {
 		t.Skip("a campaign: run it with -campaign.kills=10")
@@ -84,7 +87,7 @@ func testKills(t *testing.T, where task) {
 	}
 	k.waitForStep("the first start", time.Minute)
 	for n := 0; k.killed < *kills; n++ {
-		[]func(){k.one, k.both, k.roll}[n%3]()
+		[]func(){k.one, k.both, k.roll, k.follower}[n%4]()
 	}
 	k.settle()
 	for i := range k.slots {
@@ -104,6 +107,9 @@ func (k *killer) start(i int) {
 	k.t.Helper()
 	own := k.task
 	own.Process, own.Release = i, k.slots[i].release
+	if i == follower {
+		own.Name = "follower"
+	}
 	// DBOS reads these: neither must decide whose workflows a process takes up.
 	env := []string{fmt.Sprintf("DBOS__APPVERSION=%d", own.Release), "DBOS__VMID=same"}
 	k.slots[i].child = start(k.t, own, env, func(line string) {
@@ -175,6 +181,14 @@ func (k *killer) roll() {
 	k.waitForStep("the old release was killed", takeover)
 	k.slots[second].release = 3 - k.slots[second].release
 	k.start(second)
+}
+
+// follower kills the process that only answers: nobody waits for it.
+func (k *killer) follower() {
+	k.live()
+	k.kill(follower)
+	k.start(follower)
+	k.waitForStep("the follower was killed", handover)
 }
 
 // waitForStep waits until another step was completed, no longer than limit.

@@ -29,9 +29,6 @@ type clock struct{ epoch time.Time }
 
 func (c clock) now() time.Time { return loopStart.Add(time.Since(c.epoch) * speed) }
 
-// real is how long d of that world takes.
-func (c clock) real(d time.Duration) time.Duration { return d / speed }
-
 // runLoop runs the loop, and a client of its own, until it is told to stop.
 func runLoop(ctx context.Context, t task) error {
 	stores, err := t.open(ctx)
@@ -44,22 +41,27 @@ func runLoop(ctx context.Context, t task) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	asking := make(chan error, 1)
-	go func() {
-		err := newClient(t, loop, stores, c).run(ctx)
-		if err != nil {
-			stop(err)
-		}
-		asking <- err
-	}()
-	err = loop.Run(ctx)
-	if err == nil {
-		err = <-asking
-	}
+	callers := newClient(t, loop.Server(), stores, c)
+	callers.wish = loop.Retrain
+	err = callers.beside(ctx, loop.Run)
 	end := context.WithoutCancel(ctx)
 	return errors.Join(err, loop.Close(end), stores.Close(end))
+}
+
+// runFollower answers beside the loops, and never leads.
+func runFollower(ctx context.Context, t task) error {
+	stores, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	c := clock{time.UnixMilli(t.Epoch)}
+	follower, err := retrain.Follow(model, stores, &retrain.FollowOptions{ShadowRate: -1, Now: c.now, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	err = newClient(t, follower.Server(), stores, c).beside(ctx, follower.Run)
+	end := context.WithoutCancel(ctx)
+	return errors.Join(err, follower.Close(end), stores.Close(end))
 }
 
 func loopConfig(stores *retrain.Stores, c clock, release int) retrain.Config {

@@ -18,7 +18,7 @@ import (
 
 // task is what a process is started with.
 type task struct {
-	Name    string // writers, open or loop
+	Name    string // writers, open, loop or follower
 	Process int    // 0, 1, 2 …
 	URL     string
 	Schema  string // on PostgreSQL
@@ -44,6 +44,8 @@ func child(ctx context.Context, arg string) error {
 		return runOpen(ctx, t)
 	case "loop":
 		return runLoop(ctx, t)
+	case "follower":
+		return runFollower(ctx, t)
 	}
 	return fault.Errorf(fault.Invalid, "no task is named %q", t.Name)
 }

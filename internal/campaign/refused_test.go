@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -114,6 +115,13 @@ func testTwoConnections(t *testing.T, what task) {
 	require.NotEmpty(t, stored)
 	require.ElementsMatch(t, stored, eventTexts(t, stores))
 	t.Logf("%d of %d writers had a connection", len(stored), writers)
+	launching, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := stores.Engine.Launch(launching); err != nil { // the stores may hold both
+		require.ErrorIs(t, err, fault.Unavailable)
+		require.ErrorContains(t, err, "connection")
+		t.Log(err)
+	}
 }
 
 // TestFullDisk fills a SQLite file up to the pages that it may have, as a full

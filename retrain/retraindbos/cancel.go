@@ -24,8 +24,9 @@ func (e *Engine) Cancel(ctx context.Context, id string) error {
 }
 
 // cancel stops the last try, and then begins one more that ends as cancelled. A
-// process that takes the workflow up in between is stopped in its turn. Contexts
-// end only then: what ends before would be gone on with.
+// try that is to be cancelled says so first: who finds it stopped, because the
+// caller died, or in that very moment, ends the workflow and does not go on with
+// it. Contexts end last.
 func (e *Engine) cancel(c dbos.Context, id string) error {
 	var stopped []string
 	defer func() {
@@ -43,10 +44,7 @@ func (e *Engine) cancel(c dbos.Context, id string) error {
 		}
 		last := tries[len(tries)-1]
 		if last.underWay() {
-			if err := dbos.CancelWorkflow(c, last.status.ID); err != nil {
-				return err
-			}
-			if last, err = reload(c, last); err != nil {
+			if last, err = e.stopTry(c, last); err != nil {
 				return err
 			}
 		}
@@ -58,6 +56,28 @@ func (e *Engine) cancel(c dbos.Context, id string) error {
 			return err
 		}
 	}
+}
+
+// stopTry cancels a try, so that nothing is recorded for it any more, and returns
+// it as it is then.
+func (e *Engine) stopTry(c dbos.Context, t try) (try, error) {
+	wish := map[string]any{cancelWish: true}
+	if err := dbos.SetWorkflowAttributes(c, t.status.ID, wish, dbos.WithMergeAttributes()); err != nil {
+		return t, err
+	}
+	if err := dbos.CancelWorkflow(c, t.status.ID); err != nil {
+		return t, err
+	}
+	return reload(c, t)
+}
+
+// cancelWish is the attribute of a try that is to end its workflow by being cancelled.
+const cancelWish = "cancel"
+
+// toBeCancelled reports whether the try was stopped to cancel the workflow.
+func (t try) toBeCancelled() bool {
+	wish, _ := t.status.Attributes[cancelWish].(bool)
+	return wish && t.status.Status == dbos.WorkflowStatusCancelled
 }
 
 // cut ends the context of a try that was cancelled in the database, if it runs here.

@@ -169,7 +169,8 @@ func connConfig(ctx context.Context, db *sqlstore.DB) (*pgx.ConnConfig, error) {
 		if !ok {
 			return fault.Errorf(fault.Unsupported, "the pool's driver gives a %T: open it with pgx (sql.Open(\"pgx\", url), or stdlib.OpenDBFromPool)", driver)
 		}
-		config = c.Conn().Config() // a copy
+		config = c.Conn().Config()  // a copy
+		config.OnNotification = nil // pgx's own, which would hand notifications to that connection
 		return nil
 	})
 	if closed := conn.Close(); err == nil {

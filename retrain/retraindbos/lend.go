@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+
+	"github.com/mlloop/mlloop/internal/fault"
 )
 
 // lend returns a pool whose connections are borrowed from another one, each for
@@ -63,11 +65,46 @@ func (c *lentConn) PrepareContext(ctx context.Context, query string) (driver.Stm
 	return c.Prepare(query)
 }
 
+// BeginTx takes the write lock at once, whatever the pool's default is: DBOS reads
+// before it writes, which fails without a wait when another one wrote meanwhile, and
+// its waits after a failure double, up to half a minute.
 func (c *lentConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	if b, ok := c.Conn.(driver.ConnBeginTx); ok {
-		return b.BeginTx(ctx, opts)
+	if opts.ReadOnly {
+		if b, ok := c.Conn.(driver.ConnBeginTx); ok {
+			return b.BeginTx(ctx, opts)
+		}
+		return nil, fault.Errorf(fault.Unsupported, "the driver of SQLite begins no transactions that only read")
 	}
-	return c.Begin() //nolint:staticcheck // all that an old driver has
+	if _, err := c.run(ctx, "BEGIN IMMEDIATE"); err != nil {
+		_ = lentTx{c}.Rollback() // it may have begun as its context ended; the first error is the one to report
+		return nil, err
+	}
+	return lentTx{c}, nil
+}
+
+// run runs a statement without arguments.
+func (c *lentConn) run(ctx context.Context, statement string) (driver.Result, error) {
+	if e, ok := c.Conn.(driver.ExecerContext); ok {
+		return e.ExecContext(ctx, statement, nil)
+	}
+	return nil, fault.Errorf(fault.Unsupported, "the driver of SQLite runs no statement that is not prepared")
+}
+
+// lentTx is a transaction that wrote from its beginning.
+type lentTx struct{ conn *lentConn }
+
+// Commit leaves no transaction open where it fails: the connection goes back.
+func (t lentTx) Commit() error {
+	_, err := t.conn.run(context.Background(), "COMMIT")
+	if err != nil {
+		_ = t.Rollback() // the first error is the one to report
+	}
+	return err
+}
+
+func (t lentTx) Rollback() error {
+	_, err := t.conn.run(context.Background(), "ROLLBACK")
+	return err
 }
 
 func (c *lentConn) Ping(ctx context.Context) error {

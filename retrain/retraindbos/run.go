@@ -94,6 +94,9 @@ func (e *Engine) next(c dbos.Context, r *run, first *call) (settled bool, err er
 		if err != nil || last.ended() || last.underWay() {
 			return last.ended(), err
 		}
+		if last.toBeCancelled() {
+			return e.mark(c, r.id, len(tries)+1)
+		}
 		recorded, err := decode[call](tries[0].status.Input)
 		if err != nil {
 			return false, err

@@ -257,7 +257,7 @@ func (e *Engine) renew(c dbos.Context) error {
 			runs[s.ID].cancel(errLost)
 		case dbos.WorkflowStatusPending:
 			h := e.self(runs[s.ID].nextBeat())
-			if err := dbos.SetWorkflowAttributes(c, s.ID, h.attributes()); err != nil {
+			if err := dbos.SetWorkflowAttributes(c, s.ID, h.attributes(), dbos.WithMergeAttributes()); err != nil {
 				return err
 			}
 		}

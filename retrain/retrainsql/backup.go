@@ -3,7 +3,9 @@ package retrainsql
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/mlloop/mlloop/internal/atomicfile"
 	"github.com/mlloop/mlloop/internal/fault"
@@ -51,7 +53,12 @@ func (a *archive) backup(ctx context.Context, s *retrain.Stores, dir string) (do
 	if a.stores.OwnsArtifacts { // they are in the database
 		w.artifacts = artifactsql.New(a.db).WithTx(tx)
 	}
-	return w.write(ctx)
+	done, err = w.write(ctx)
+	var file *fs.PathError
+	if errors.As(err, &file) && fault.Kind(err) == nil {
+		err = fault.Errorf(fault.Unavailable, "the folder cannot be written: check its rights and its disk: %w", err)
+	}
+	return done, err
 }
 
 // snapshotOptions begin a transaction that sees the database at one moment.

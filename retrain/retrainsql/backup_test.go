@@ -369,3 +369,63 @@ func TestSignedBackup(t *testing.T) {
 	_, err = retrainsql.Restore(t.Context(), to.url, signed, &to.opts)
 	require.NoError(t, err)
 }
+
+// TestBackupCutShort ends a backup's context at every stage of it: what is left
+// is refused.
+func TestBackupCutShort(t *testing.T) {
+	from := newPlace(t, "sqlite")
+	s := from.open(t)
+	for n := range 3 {
+		require.NoError(t, write(t.Context(), t, s, n))
+	}
+	cut := 0
+	for most := 1; ; most += most/2 + 1 {
+		ctx := &countdown{Context: t.Context(), done: make(chan struct{})}
+		ctx.left.Store(int64(most))
+		dir := filepath.Join(t.TempDir(), "backup")
+		_, err := s.Backup(ctx, dir)
+		if err == nil {
+			break
+		}
+		cut++
+		require.ErrorIs(t, err, context.Canceled)
+		to := newPlace(t, "sqlite")
+		_, err = retrainsql.Restore(t.Context(), to.url, dir, nil)
+		require.Error(t, err)
+		if _, missing := os.Stat(dir); missing == nil {
+			require.ErrorIs(t, err, fault.Corrupt)
+			require.ErrorContains(t, err, "was cut short")
+		}
+	}
+	require.Greater(t, cut, 3)
+}
+
+// countdown is a context that is cancelled once it has been asked so often.
+type countdown struct {
+	context.Context
+	left atomic.Int64
+	once sync.Once
+	done chan struct{}
+}
+
+func (c *countdown) Err() error {
+	if c.left.Add(-1) >= 0 {
+		return c.Context.Err()
+	}
+	c.once.Do(func() { close(c.done) })
+	return context.Canceled
+}
+
+func (c *countdown) Done() <-chan struct{} {
+	_ = c.Err()
+	return c.done
+}
+
+// TestBackupIntoNowhere asks for a folder that cannot be made.
+func TestBackupIntoNowhere(t *testing.T) {
+	s := newPlace(t, "sqlite").open(t)
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err := s.Backup(t.Context(), filepath.Join(file, "backup"))
+	require.ErrorIs(t, err, fault.Unavailable)
+}

@@ -122,7 +122,8 @@ const mostLine = 2 << 30
 
 // lineReader reads the file of rows.
 type lineReader struct {
-	in *bufio.Reader
+	in    *bufio.Reader
+	heads bool // rows are passed over
 }
 
 func newLineReader(r io.Reader) (*lineReader, error) {
@@ -130,13 +131,16 @@ func newLineReader(r io.Reader) (*lineReader, error) {
 	if err != nil {
 		return nil, fault.Errorf(fault.Corrupt, "%s: %w", rowsFile, err)
 	}
-	return &lineReader{bufio.NewReaderSize(zip, 1<<20)}, nil
+	return &lineReader{in: bufio.NewReaderSize(zip, 1<<20)}, nil
 }
 
 // next returns the next line: a row, or a head when there is none. It is never
 // called after the end. Errors: Corrupt.
 func (l *lineReader) next() (row []any, head lineHead, err error) {
 	line, err := l.line()
+	for err == nil && l.heads && line[0] == '[' {
+		line, err = l.line()
+	}
 	if err != nil {
 		return nil, head, fault.Errorf(fault.Corrupt, "%s: %w", rowsFile, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retrainsql"
+	"github.com/mlloop/mlloop/sqlstore"
 )
 
 func TestOpenTwice(t *testing.T) {
@@ -46,4 +47,25 @@ func TestOpenErrors(t *testing.T) {
 		require.ErrorIs(t, err, want.kind, url)
 		require.ErrorContains(t, err, want.text, url)
 	}
+}
+
+// TestOpenNewerDatabase opens what a later release has migrated.
+func TestOpenNewerDatabase(t *testing.T) {
+	p := newPlace(t, "sqlite")
+	require.NoError(t, p.open(t).Close(t.Context()))
+	db, err := sqlstore.Open(t.Context(), p.url, nil)
+	require.NoError(t, err)
+	_, err = db.Exec(t.Context(), `INSERT INTO {p}migration (store, version, name, checksum, applied_at) VALUES ('retrain', 2, '002_later.sql', 'x', 0)`)
+	require.NoError(t, err)
+	require.NoError(t, db.Close())
+	_, err = retrainsql.Open(t.Context(), p.url, nil)
+	require.ErrorIs(t, err, fault.Unsupported)
+	require.ErrorContains(t, err, "run the newer mlloop, or open another database")
+}
+
+// TestPasswordsAreNotTold opens a server that is not there.
+func TestPasswordsAreNotTold(t *testing.T) {
+	_, err := retrainsql.Open(t.Context(), "postgres://ml:geheim@127.0.0.1:1/loop?connect_timeout=1", nil)
+	require.ErrorIs(t, err, fault.Unavailable)
+	require.NotContains(t, err.Error(), "geheim")
 }

@@ -75,7 +75,7 @@ func (r *restorer) isEmpty(ctx context.Context, q sqlstore.Querier) error {
 func (r *restorer) putArtifacts(ctx context.Context) error {
 	from := artifact.Dir(r.dir + "/" + artifactFolder)
 	var n int64
-	err := r.lines(func(row []any, head lineHead) error {
+	err := r.lines(true, func(_ []any, head lineHead) error {
 		if head.Artifact == "" {
 			return nil
 		}
@@ -102,9 +102,9 @@ func (r *restorer) putArtifacts(ctx context.Context) error {
 	return err
 }
 
-// lines calls fn with every line of the file of rows but the last, which has to
-// be there.
-func (r *restorer) lines(fn func(row []any, head lineHead) error) error {
+// lines calls fn with every line of the file of rows, or with those that are no
+// rows, but the last, which has to be there.
+func (r *restorer) lines(heads bool, fn func(row []any, head lineHead) error) error {
 	f, err := openRows(r.dir)
 	if err != nil {
 		return err
@@ -114,6 +114,7 @@ func (r *restorer) lines(fn func(row []any, head lineHead) error) error {
 	if err != nil {
 		return err
 	}
+	lines.heads = heads
 	for {
 		row, head, err := lines.next()
 		if err != nil || head.End {
@@ -136,7 +137,7 @@ func (r *restorer) putRows(ctx context.Context, db *sqlstore.DB, models registry
 		return err
 	}
 	var in *inserter
-	err := r.lines(func(row []any, head lineHead) (err error) {
+	err := r.lines(false, func(row []any, head lineHead) (err error) {
 		switch {
 		case head.Table != "":
 			if err := in.flush(ctx); err != nil {

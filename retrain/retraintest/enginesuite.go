@@ -77,6 +77,7 @@ var engineCases = []struct {
 	{"started again", "Start on what was left unfinished does not run it twice", checkStartedAgain},
 	{"ended before", "results and errors are there in later lives, whatever is registered", checkEndedBefore},
 	{"cancelled before", "what was cancelled stays so in later lives", checkCancelledBefore},
+	{"random", "operations in a random order, over several lives, show what they show in memory", checkRandom},
 }
 
 // soon is a context with the deadline that the suite gives each wait.

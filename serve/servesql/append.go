@@ -68,17 +68,17 @@ func (s *Store) AppendPredictions(ctx context.Context, ps []serve.Prediction) er
 
 // appendPredictions stores records of a model, whose row is locked.
 func appendPredictions(ctx context.Context, tx *sqlstore.Tx, m *modelRow, records []*record) error {
-	key := func(i int) rowKey { return rowKey{records[i].ID, records[i].Index} }
-	rows, err := readStored(ctx, tx, m, group(tx.Dialect(), len(records), key))
+	rows, err := besides(ctx, tx, m, records)
 	if err != nil {
 		return err
 	}
-	// The latest record of each row that is stored in this call; before links it
-	// to the one before it.
-	latest, before := make(map[rowKey]int, len(records)), make([]int, len(records)+1)
+	// Where a row may come twice: its latest record that is stored in this call;
+	// before links it to the one before it.
+	latest, before := map[rowKey]int{}, make([]int, len(records)+1)
+	once := ascending(len(records), func(i int) rowKey { return rowKey{records[i].ID, records[i].Index} })
 	inserts := map[alike]*insertion{}
 	for i, r := range records {
-		k := key(i)
+		k := rowKey{r.ID, r.Index}
 		beside := rows[k]
 		for j := latest[k]; j > 0; j = before[j] {
 			beside = append(slices.Clip(beside), records[j-1].stored)
@@ -86,7 +86,9 @@ func appendPredictions(ctx context.Context, tx *sqlstore.Tx, m *modelRow, record
 		if r.attempt = place(beside, &r.stored); r.attempt == 0 {
 			continue
 		}
-		before[i+1], latest[k] = latest[k], i+1
+		if !once {
+			before[i+1], latest[k] = latest[k], i+1
+		}
 		m.lastSeq++
 		m.prediction(&r.stored, r.bytes)
 		a := r.alike
@@ -104,6 +106,21 @@ func appendPredictions(ctx context.Context, tx *sqlstore.Tx, m *modelRow, record
 		}
 	}
 	return nil
+}
+
+// besides returns what is stored of the records' rows.
+func besides(ctx context.Context, tx *sqlstore.Tx, m *modelRow, records []*record) (map[rowKey][]stored, error) {
+	greatest, err := greatestID(ctx, tx, `{p}serve_prediction`)
+	if err != nil {
+		return nil, err
+	}
+	var asked []rowKey
+	for _, r := range records {
+		if r.ID <= greatest {
+			asked = append(asked, rowKey{r.ID, r.Index})
+		}
+	}
+	return readStored(ctx, tx, m, group(tx.Dialect(), asked))
 }
 
 // insertion is predictions that are alike, column by column.

@@ -121,12 +121,20 @@ func idRows(d sqlstore.Dialect, ids []string) (from string, args []any) {
 	return `(VALUES ` + repeat("(?)", size) + `) v`, args
 }
 
-// each returns what follows a list of ids in FROM so that a table is searched by
-// its index once for each: PostgreSQL's planner, without statistics of a young
-// table, might read it whole. where is without brackets.
+// fence ends a subquery that PostgreSQL is to run for each row rather than to turn
+// into a join: without statistics of a young table it might read it whole for that.
+func fence(d sqlstore.Dialect) string {
+	if d == sqlstore.PostgreSQL {
+		return ` OFFSET 0`
+	}
+	return ``
+}
+
+// each returns what follows something in FROM so that a table is searched by its
+// index once for each row of it. where is without brackets.
 func each(d sqlstore.Dialect, table, alias, where string) string {
 	if d == sqlstore.PostgreSQL {
-		return ` CROSS JOIN LATERAL (SELECT * FROM ` + table + ` ` + alias + ` WHERE ` + where + ` OFFSET 0) ` + alias
+		return ` CROSS JOIN LATERAL (SELECT * FROM ` + table + ` ` + alias + ` WHERE ` + where + fence(d) + `) ` + alias
 	}
 	return ` CROSS JOIN ` + table + ` ` + alias + ` ON ` + where
 }
@@ -134,25 +142,24 @@ func each(d sqlstore.Dialect, table, alias, where string) string {
 // ifAny is each that leaves out nothing: what is not found is NULL.
 func ifAny(d sqlstore.Dialect, table, alias, where string) string {
 	if d == sqlstore.PostgreSQL {
-		return ` LEFT JOIN LATERAL (SELECT * FROM ` + table + ` ` + alias + ` WHERE ` + where + ` OFFSET 0) ` + alias + ` ON true`
+		return ` LEFT JOIN LATERAL (SELECT * FROM ` + table + ` ` + alias + ` WHERE ` + where + fence(d) + `) ` + alias + ` ON true`
 	}
 	return ` LEFT JOIN ` + table + ` ` + alias + ` ON ` + where
 }
 
 // rowList is idRows for rows of requests: column2 is the index.
-func rowList(d sqlstore.Dialect, n int, row func(i int) rowKey) (from string, args []any) {
+func rowList(d sqlstore.Dialect, rows []rowKey) (from string, args []any) {
+	n := len(rows)
 	if d == sqlstore.PostgreSQL {
 		ids, indexes := make([]string, n), make([]int64, n)
-		for i := range n {
-			k := row(i)
+		for i, k := range rows {
 			ids[i], indexes[i] = k.id, int64(k.index)
 		}
 		return `unnest(?::text[], ?::bigint[]) v (column1, column2)`, []any{ids, indexes}
 	}
 	size := padded(n)
 	args = make([]any, 2*size, 2*size+8)
-	for i := range n {
-		k := row(i)
+	for i, k := range rows {
 		args[2*i], args[2*i+1] = k.id, k.index
 	}
 	return `(VALUES ` + repeat("(?,?)", size) + `) v`, args

@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	// The predictions of a subject, by id and by key: each has an index.
+	// The predictions of a subject, by id and by key: each has an index. UNION
+	// without ALL would be merged by seq, and SQLite read all of the model's for it.
 	erased = `(SELECT seq FROM {p}serve_prediction WHERE model = ? AND id = ?
-		UNION SELECT seq FROM {p}serve_prediction WHERE model = ? AND key = ?)`
+		UNION ALL SELECT seq FROM {p}serve_prediction WHERE model = ? AND key = ?)`
 	trimmed = `(SELECT seq FROM {p}serve_prediction WHERE model = ? AND time < ? AND seq < ? ORDER BY time, seq LIMIT ?)`
 
 	// What follows is completed by one of them.
@@ -23,13 +24,17 @@ const (
 		FROM {p}serve_prediction WHERE model = ? AND seq IN `
 	deletePredictions = `DELETE FROM {p}serve_prediction WHERE model = ? AND seq IN `
 
-	labelsOf = ` FROM {p}serve_label WHERE model = ? AND seq IN (SELECT l.seq FROM {p}serve_prediction p JOIN {p}serve_label l
-		ON l.model = p.model AND l.id = p.id AND l.row_index = p.row_index WHERE p.model = ? AND p.seq IN `
 	// A trimmed row's label stays while a later attempt of the row does.
 	unlessLeft = ` AND NOT EXISTS (SELECT 1 FROM {p}serve_prediction q WHERE q.model = p.model AND q.id = p.id AND q.row_index = p.row_index
 		AND q.seq NOT IN `
 	sumLabels = `SELECT CAST(coalesce(sum(1 - correction), 0) AS BIGINT), CAST(coalesce(sum(correction), 0) AS BIGINT), CAST(coalesce(sum(bytes), 0) AS BIGINT)`
 )
+
+// labelsOf is the labels of predictions, found by the index of each.
+func labelsOf(d sqlstore.Dialect) string {
+	return ` FROM {p}serve_label WHERE model = ? AND seq IN (SELECT l.seq FROM {p}serve_prediction p` +
+		each(d, `{p}serve_label`, `l`, `l.model = p.model AND l.id = p.id AND l.row_index = p.row_index`) + ` WHERE p.model = ? AND p.seq IN `
+}
 
 // removal is a set of a model's predictions to delete, and of labels.
 type removal struct {
@@ -47,7 +52,7 @@ func (s *Store) Erase(ctx context.Context, model string, subjects []string) (int
 		var all []removal
 		for _, subject := range subjects {
 			args := []any{m, subject, m, subject}
-			all = append(all, removal{erased, args, labelsOf + erased + `)`, slices.Concat([]any{m, m}, args)})
+			all = append(all, removal{erased, args, labelsOf(s.db.Dialect()) + erased + `)`, slices.Concat([]any{m, m}, args)})
 		}
 		return all
 	})
@@ -59,9 +64,10 @@ func (s *Store) Trim(ctx context.Context, t serve.Trim) (int64, error) {
 	if keep == 0 {
 		keep = math.MaxInt64
 	}
+	labels := labelsOf(s.db.Dialect()) + trimmed + unlessLeft + trimmed + fence(s.db.Dialect()) + `))`
 	return s.removeAll(ctx, t.Model, func(m int64) []removal {
 		args := []any{m, t.Before.UnixMilli(), keep, limit(t.Limit)}
-		return []removal{{trimmed, args, labelsOf + trimmed + unlessLeft + trimmed + `))`, slices.Concat([]any{m, m}, args, args)}}
+		return []removal{{trimmed, args, labels, slices.Concat([]any{m, m}, args, args)}}
 	})
 }
 

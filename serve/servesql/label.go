@@ -2,6 +2,7 @@ package servesql
 
 import (
 	"context"
+	"slices"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/serve"
@@ -94,19 +95,15 @@ func (s *Store) AppendLabels(ctx context.Context, ls []serve.Label) (unknown []s
 // notes which it stored, and which have no answer; m is nil for a model without
 // a log.
 func appendLabels(ctx context.Context, tx *sqlstore.Tx, m *modelRow, ls []serve.Label, places []int, stored []knownLabel, missing []bool) error {
-	asked := make([]int, 0, len(places))
-	for _, at := range places {
-		if missing[at] = m == nil || !serve.Storable(ls[at].ID); !missing[at] {
-			asked = append(asked, at)
-		}
-	}
+	asked, rows := askedRows(m, ls, places, missing)
 	if len(asked) == 0 {
 		return nil
 	}
-	known, err := readKnown(ctx, tx, m, len(asked), func(i int) rowKey { return rowKey{ls[asked[i]].ID, ls[asked[i]].Index} })
+	known, err := readKnown(ctx, tx, m, rows)
 	if err != nil {
 		return err
 	}
+	once := ascending(len(rows), func(i int) rowKey { return rows[i] })
 	inserts := map[labelAlike]*labelInsertion{}
 	for _, at := range asked {
 		l := &ls[at]
@@ -120,7 +117,9 @@ func appendLabels(ctx context.Context, tx *sqlstore.Tx, m *modelRow, ls []serve.
 			continue
 		}
 		m.lastLabel++
-		known.labels[k] = knownLabel{m.lastLabel, l.Value}
+		if !once {
+			known.labels[k] = knownLabel{m.lastLabel, l.Value}
+		}
 		stored[at] = knownLabel{m.lastLabel, before.value}
 		a := labelAlike{k.output, attempt, l.Value.Kind(), correction}
 		if inserts[a] == nil {
@@ -134,6 +133,17 @@ func appendLabels(ctx context.Context, tx *sqlstore.Tx, m *modelRow, ls []serve.
 		}
 	}
 	return nil
+}
+
+// askedRows returns those of the places whose rows may have an answer, and the
+// rows; the others it notes as missing.
+func askedRows(m *modelRow, ls []serve.Label, places []int, missing []bool) (asked []int, rows []rowKey) {
+	for _, at := range places {
+		if missing[at] = m == nil || !serve.Storable(ls[at].ID); !missing[at] {
+			asked, rows = append(asked, at), append(rows, rowKey{ls[at].ID, ls[at].Index})
+		}
+	}
+	return asked, rows
 }
 
 func (t *tally) label(correction bool, bytes int64) {
@@ -191,31 +201,58 @@ const (
 	ofRow        = `p.model = ? AND p.id = v.column1 AND p.row_index = v.column2 AND ` + answers
 	labelsOfRow  = `l.model = p.model AND l.id = p.id AND l.row_index = p.row_index`
 	isUnusual    = ` WHERE v.column1 IS NOT NULL AND (coalesce(p.attempt, 0) <> 1 OR l.seq IS NOT NULL)`
+
+	// The same of rows without labels.
+	plainColumns = `v.column1, v.column2, coalesce(p.attempt, 0), '', 0, '', ''`
+	isUnanswered = ` WHERE v.column1 IS NOT NULL AND coalesce(p.attempt, 0) <> 1`
 )
 
-// readKnown reads what the store knows about n rows.
-func readKnown(ctx context.Context, tx *sqlstore.Tx, m *modelRow, n int, at func(i int) rowKey) (knownRows, error) {
-	known := knownRows{m.name, map[rowKey]int{}, make(map[outputKey]knownLabel, n)}
-	most := mostIDs(tx.Dialect())
-	for from := 0; from < n; from += most {
-		rows, args := rowList(tx.Dialect(), min(most, n-from), func(i int) rowKey { return at(from + i) })
-		text := `SELECT ` + knownColumns + ` FROM ` + rows + ifAny(tx.Dialect(), `{p}serve_prediction`, `p`, ofRow) +
-			ifAny(tx.Dialect(), `{p}serve_label`, `l`, labelsOfRow) + isUnusual
+// readKnown reads what the store knows about rows.
+func readKnown(ctx context.Context, tx *sqlstore.Tx, m *modelRow, rows []rowKey) (knownRows, error) {
+	known := knownRows{m.name, map[rowKey]int{}, map[outputKey]knownLabel{}}
+	greatest, err := greatestID(ctx, tx, `{p}serve_label`)
+	if err != nil {
+		return known, err
+	}
+	var unlabelled, others []rowKey
+	for _, k := range rows {
+		if k.id > greatest {
+			unlabelled = append(unlabelled, k)
+		} else {
+			others = append(others, k)
+		}
+	}
+	err = known.read(ctx, tx, m, unlabelled, false)
+	if err == nil {
+		err = known.read(ctx, tx, m, others, true)
+	}
+	return known, err
+}
+
+// read reads what is unusual about rows, which may have labels or not.
+func (known *knownRows) read(ctx context.Context, tx *sqlstore.Tx, m *modelRow, rows []rowKey, labelled bool) error {
+	columns, labels, unusual := plainColumns, ``, isUnanswered
+	if labelled {
+		columns, labels, unusual = knownColumns, ifAny(tx.Dialect(), `{p}serve_label`, `l`, labelsOfRow), isUnusual
+	}
+	for some := range slices.Chunk(rows, mostIDs(tx.Dialect())) {
+		from, args := rowList(tx.Dialect(), some)
+		text := `SELECT ` + columns + ` FROM ` + from + ifAny(tx.Dialect(), `{p}serve_prediction`, `p`, ofRow) + labels + unusual
 		found, err := tx.Query(ctx, text, append(args, m.id)...)
 		if err != nil {
-			return known, err
+			return err
 		}
 		for found.Next() {
 			if err := known.scan(found); err != nil {
 				_ = found.Close() // the first error is the one to report
-				return known, err
+				return err
 			}
 		}
 		if err := found.Err(); err != nil {
-			return known, err
+			return err
 		}
 	}
-	return known, nil
+	return nil
 }
 
 func (known *knownRows) scan(row sqlstore.Scanner) error {

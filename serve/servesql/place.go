@@ -54,15 +54,14 @@ type requests struct {
 	low, high int
 }
 
-// group gathers the requests of n records, whose rows come one after the other
-// as a rule: an id that comes again later is asked for again.
-func group(d sqlstore.Dialect, n int, at func(i int) rowKey) []requests {
+// group gathers the requests of rows, which come one after the other as a rule:
+// an id that comes again later is asked for again.
+func group(d sqlstore.Dialect, rows []rowKey) []requests {
 	most := mostIDs(d)
 	var out []requests
-	for i := range n {
-		k := at(i)
+	for i, k := range rows {
 		if len(out) == 0 || len(out[len(out)-1].ids) == most {
-			out = append(out, requests{ids: make([]string, 0, min(most, n-i)), low: k.index, high: k.index})
+			out = append(out, requests{ids: make([]string, 0, min(most, len(rows)-i)), low: k.index, high: k.index})
 		}
 		g := &out[len(out)-1]
 		if last := len(g.ids) - 1; last < 0 || g.ids[last] != k.id {
@@ -71,6 +70,26 @@ func group(d sqlstore.Dialect, n int, at func(i int) rowKey) []requests {
 		g.low, g.high = min(g.low, k.index), max(g.high, k.index)
 	}
 	return out
+}
+
+// ascending reports whether each of n rows comes behind the one before it, so
+// that none is there twice.
+func ascending(n int, at func(i int) rowKey) bool {
+	for i := 1; i < n; i++ {
+		a, b := at(i-1), at(i)
+		if a.id > b.id || (a.id == b.id && a.index >= b.index) {
+			return false
+		}
+	}
+	return true
+}
+
+// greatestID returns the last id of a table in byte order. Nothing is stored of
+// an id behind it, so that it need not be looked for: ids that the server makes
+// rise.
+func greatestID(ctx context.Context, tx *sqlstore.Tx, table string) (id string, err error) {
+	err = tx.QueryRow(ctx, `SELECT coalesce(max(id), '') FROM `+table).Scan(&id)
+	return id, err
 }
 
 const (

@@ -40,7 +40,7 @@ func among[T ~string](text, column string, args []any, list, values []T) (string
 
 // Labels implements serve.Store.
 func (s *Store) Labels(ctx context.Context, q serve.LabelQuery) ([]serve.LabelledPrediction, error) {
-	rows, err := sqlstore.Select(ctx, s.db, scanLabelled(q.Model), selectLabels, q.Model, q.After, limit(q.Limit))
+	rows, err := sqlstore.Select(ctx, s.db, scanLabelled(q.Model), selectLabels(s.db.Dialect()), q.Model, q.After, limit(q.Limit))
 	if err != nil {
 		return nil, err
 	}

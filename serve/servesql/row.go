@@ -24,13 +24,16 @@ const (
 	// answers is what the caller got, without shadows.
 	answers = `p.variant <> 2 AND p.status <= 1`
 	ofLabel = `p.model = l.model AND p.id = l.id AND p.row_index = l.row_index AND p.attempt = l.attempt`
-
-	selectLabels = `SELECT ` + predictionColumns + labelColumns + `
-		FROM (SELECT * FROM {p}serve_label l WHERE l.model = ` + modelID + ` AND l.seq > ?
-			AND EXISTS (SELECT 1 FROM {p}serve_prediction p WHERE ` + ofLabel + ` AND ` + answers + `) ORDER BY l.seq LIMIT ?) l
-		JOIN {p}serve_prediction p ON ` + ofLabel + ` WHERE p.status <= 1
-		ORDER BY l.seq, p.variant`
 )
+
+// selectLabels is the query of Labels. PostgreSQL looks each label's answers up by
+// the index, whatever its planner thinks of a young table.
+func selectLabels(d sqlstore.Dialect) string {
+	return `SELECT ` + predictionColumns + labelColumns + `
+		FROM (SELECT * FROM {p}serve_label l WHERE l.model = ` + modelID + ` AND l.seq > ?
+			AND EXISTS (SELECT 1 FROM {p}serve_prediction p WHERE ` + ofLabel + ` AND ` + answers + fence(d) + `) ORDER BY l.seq LIMIT ?) l` +
+		each(d, `{p}serve_prediction`, `p`, ofLabel+` AND p.status <= 1`) + ` ORDER BY l.seq, p.variant`
+}
 
 // predictionRow is a row of {p}serve_prediction, and of the label beside it in
 // queries that ask for labelColumns.

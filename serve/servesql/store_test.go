@@ -237,3 +237,19 @@ func TestBadRows(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, counts)
 }
+
+// TestEraseReadsLittle: a subject's predictions are found by the indexes of ids
+// and keys, not among all of the model's.
+func TestEraseReadsLittle(t *testing.T) {
+	db := sqltest.SQLite(t)
+	require.NoError(t, db.Migrate(t.Context(), servesql.Schema()))
+	steps, err := sqlstore.Select(t.Context(), db, func(row sqlstore.Scanner) (step string, err error) {
+		var a, b, c int
+		err = row.Scan(&a, &b, &c, &step)
+		return step, err
+	}, `EXPLAIN QUERY PLAN DELETE FROM {p}serve_prediction WHERE model = ? AND seq IN `+servesql.Erased, 1, 1, "a", 1, "a")
+	require.NoError(t, err)
+	plan := strings.Join(steps, "\n")
+	require.Contains(t, plan, "serve_prediction_id (id=? AND model=?)")
+	require.Contains(t, plan, "serve_prediction_key (model=? AND key=?)")
+}
