@@ -106,7 +106,8 @@ func Select[T any](ctx context.Context, q Querier, scan func(row Scanner) (T, er
 }
 
 // Each yields the rows of a query one by one, as scan reads them, and an error
-// last when there is one. The loop's body must run nothing on the same Tx.
+// last when there is one. The loop holds a connection until it ends: its body must
+// run nothing on the same Tx, nor on the DB, whose pool may have one connection.
 func Each[T any](ctx context.Context, q Querier, scan func(row Scanner) (T, error), query string, args ...any) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
