@@ -11,6 +11,16 @@ import (
 // cursors keeps the senders' cursors in the loop's store.
 type cursors struct{ loop *Loop }
 
+// term is the key of a delivery's context under which its lease's token is.
+type term struct{}
+
+// underTerm returns the context of a delivery that was begun under a lease. A
+// message may take its sender long: its cursor is stored under the token of then,
+// which is refused when another process has delivered meanwhile.
+func underTerm(ctx context.Context, token int64) context.Context {
+	return context.WithValue(ctx, term{}, token)
+}
+
 func (c cursors) stored(ctx context.Context, sender string) (Cursor, error) {
 	return c.loop.config.Stores.Retrain.Cursor(ctx, c.loop.config.Model, sender)
 }
@@ -35,7 +45,8 @@ func (c cursors) Save(ctx context.Context, sender string, cursor alert.Cursor) e
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
+	token, _ := ctx.Value(term{}).(int64)
 	return c.loop.config.Stores.Retrain.PutCursor(ctx, Cursor{
-		Model: c.loop.config.Model, Sender: sender, Rev: stored.Rev + 1, Token: c.loop.leads.token(), Data: raw,
+		Model: c.loop.config.Model, Sender: sender, Rev: stored.Rev + 1, Token: token, Data: raw,
 	})
 }

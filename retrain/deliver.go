@@ -22,7 +22,7 @@ var severities = map[string]drift.Severity{
 	EventStepFailing: drift.Critical, EventStepRecovered: drift.Info, EventClock: drift.Warning,
 	EventMonitor: drift.Warning, EventLabels: drift.Warning, EventLogFull: drift.Warning,
 	EventHarm: drift.Critical, EventPaused: drift.Info, EventUnpaused: drift.Info, EventByHand: drift.Info, EventUndelivered: drift.Critical,
-	EventDeposed: drift.Warning, EventConfig: drift.Info,
+	EventDeposed: drift.Warning, EventConfig: drift.Info, EventPointsLost: drift.Warning,
 }
 
 // newCourier returns what brings the events to Config.Alerts. Each sender has a
@@ -50,10 +50,11 @@ func (l *Loop) Deliver(ctx context.Context, now time.Time) error {
 	if len(l.config.Alerts) == 0 {
 		return nil
 	}
-	if leads, err := l.leads.takeUnlessFresh(ctx); err != nil || !leads {
+	token, leads, err := l.leads.askUnlessFresh(ctx)
+	if err != nil || !leads {
 		return err
 	}
-	err := l.courier.Deliver(ctx, now)
+	err = l.courier.Deliver(underTerm(ctx, token), now)
 	senders, note := l.courier.Status(ctx, now)
 	if note == nil {
 		l.status.seeSenders(senders) // for Metrics, which asks no store

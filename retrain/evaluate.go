@@ -57,7 +57,7 @@ type evaluation struct {
 // finishes the challenger's run.
 func (l *Loop) evaluate(ctx context.Context, in fitInput, runID, digest string) (evaluation, error) {
 	var e evaluation
-	err := l.withRun(ctx, in, runID, func(run *tracking.Run) (err error) {
+	err := l.withRun(ctx, in, runID, "evaluate", func(run *tracking.Run) (err error) {
 		if in.Champion == 0 {
 			e, err = l.ownEvaluation(ctx, in, digest)
 		} else {
@@ -66,9 +66,36 @@ func (l *Loop) evaluate(ctx context.Context, in fitInput, runID, digest string) 
 		if err != nil {
 			return err
 		}
-		return run.Finish(ctx)
+		return l.finishRun(ctx, in, runID, run)
 	})
 	return e, err
+}
+
+// finishRun ends the run of a fit that succeeded. What a run lacks of its points
+// is told, and fails no fit: only a run that cannot be ended is tried again.
+func (l *Loop) finishRun(ctx context.Context, in fitInput, runID string, run *tracking.Run) error {
+	err := run.Finish(ctx)
+	if err == nil {
+		return nil
+	}
+	stored, read := l.config.Stores.Tracking.Run(ctx, runID)
+	if read != nil || stored.Status != tracking.Finished {
+		return err
+	}
+	l.tellLost(ctx, in, runID, "evaluate", err)
+	return nil
+}
+
+// tellLost tells that a step's records of the run are not all stored.
+func (l *Loop) tellLost(ctx context.Context, in fitInput, runID, step string, lost error) {
+	l.config.Logger.ErrorContext(ctx, "points of a fit's run are lost", "run", runID, "error", lost)
+	err := l.report(ctx, Event{
+		Time: in.Now, Kind: EventPointsLost, Key: fmt.Sprintf("%s/lost/%s/%s", in.ID, runID, step),
+		Text: fmt.Sprintf("run %s of %s has not all that its step %q logged, which changes nothing of the fit: %v", runID, in.ID, step, lost),
+	})
+	if err != nil {
+		l.config.Logger.ErrorContext(ctx, "an event is lost", "model", l.config.Model, "event", EventPointsLost, "error", err)
+	}
 }
 
 // pairedEvaluation scores both on the held-out rows, and logs both.

@@ -33,6 +33,7 @@ const (
 	EventCollected     = "collected"     // what Retention.Collect removed, or why it could not
 	EventUndelivered   = "alert.gave_up" // a sender never took a message
 	EventDeposed       = "deposed"       // a process lost the lead in the middle of a step, and serves on
+	EventPointsLost    = "points.lost"   // a fit's run has not all that was logged to it
 	EventConfig        = "config"        // the loop is led under another configuration than before
 )
 

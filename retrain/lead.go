@@ -45,11 +45,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 // process that does not lead is done there, in between the leader's own writes.
 func (l *Loop) open(ctx context.Context) (leads bool, err error) {
 	l.restore(ctx)
-	leads, err = l.leads.takeUnlessFresh(ctx)
+	token, leads, err := l.leads.askUnlessFresh(ctx)
 	if err != nil {
 		return false, fmt.Errorf("the lease: %w", err)
 	}
-	l.token = l.leads.token()
+	l.token = token
 	if leads {
 		err = l.claim(ctx)
 	}

@@ -60,10 +60,17 @@ func newLeadership(store Store, model string, ttl time.Duration) *leadership {
 // of leads on while the store does not answer: its writes are refused once
 // another has taken over. Errors: the store's, where this process did not lead.
 func (k *leadership) take(ctx context.Context) (bool, error) {
+	_, leads, err := k.ask(ctx)
+	return leads, err
+}
+
+// ask is take, and returns the lease's token as it was answered, whoever holds
+// it. Read later it may be another's, under which this process must not write.
+func (k *leadership) ask(ctx context.Context) (token int64, leads bool, err error) {
 	select {
 	case <-k.asking:
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return 0, false, ctx.Err()
 	}
 	defer func() { k.asking <- struct{}{} }()
 	asked := time.Now()
@@ -80,15 +87,15 @@ func (k *leadership) take(ctx context.Context) (bool, error) {
 			k.leads, k.lost = true, make(chan struct{})
 		}
 		k.lease, k.until = lease, asked.Add(k.ttl)
-		return true, nil
+		return lease.Token, true, nil
 	case errors.Is(err, ErrConflict):
 		k.lose()
 		k.lease = lease
-		return false, nil
+		return lease.Token, false, nil
 	case k.leads && ctx.Err() == nil:
-		return true, nil
+		return k.lease.Token, true, nil
 	}
-	return false, err
+	return k.lease.Token, false, err
 }
 
 // lose ends the present term. k.mu is held.
@@ -99,22 +106,16 @@ func (k *leadership) lose() {
 	k.leads = false
 }
 
-// takeUnlessFresh is take, but for a lease that was renewed a moment ago.
-func (k *leadership) takeUnlessFresh(ctx context.Context) (bool, error) {
+// askUnlessFresh is ask, but for a lease that was renewed a moment ago.
+func (k *leadership) askUnlessFresh(ctx context.Context) (token int64, leads bool, err error) {
 	k.mu.Lock()
+	token = k.lease.Token
 	fresh := k.leads && time.Until(k.until) > k.ttl/freshPart
 	k.mu.Unlock()
 	if fresh {
-		return true, nil
+		return token, true, nil
 	}
-	return k.take(ctx)
-}
-
-// token is that of the lease as it was last heard of, whoever holds it.
-func (k *leadership) token() int64 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.lease.Token
+	return k.ask(ctx)
 }
 
 // view returns the lease as it was last heard of, and whether it is this

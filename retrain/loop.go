@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,7 +35,9 @@ type Loop struct {
 	status  board                       // what Status and Metrics tell; needs no turn
 	poke    chan struct{}               // one token: Run is to step at once
 
-	leads   *leadership
+	leads *leadership
+	leave func() error // takes the workflow's name back, once
+
 	digest  string // of configuration
 	written []byte // the configuration, as it is stored
 
@@ -73,11 +76,12 @@ func New(c Config) (*Loop, error) {
 	if err := c.Stores.Engine.Register(l.fitWorkflow(), l.fit); err != nil {
 		return nil, fmt.Errorf("retrain: new loop of %q: %w", c.Model, err)
 	}
+	l.leave = sync.OnceValue(func() error { return c.Stores.Engine.Unregister(l.fitWorkflow()) })
 	l.server = newServer(l.registry(time.Time{}), c.Stores.Serve, c.Flavors, c.Now, c.Logger, c.Rollout.ShadowRate)
 	l.handler = servehttp.New(l.server, nil)
 	var err error
 	if l.courier, err = newCourier(l); err != nil {
-		return nil, fmt.Errorf("retrain: new loop of %q: %w", c.Model, err)
+		return nil, errors.Join(fmt.Errorf("retrain: new loop of %q: %w", c.Model, err), l.leave())
 	}
 	return l, nil
 }
@@ -166,10 +170,11 @@ func (l *Loop) Open(ctx context.Context) (time.Time, error) {
 }
 
 // Close makes what was answered durable, stops the server, and lets another
-// process lead. The stores stay open: they are the caller's. Call it after Run has
-// returned.
+// process lead, or another loop of the model on the same stores; a fit that is
+// under way here goes on there. The stores stay open: they are the caller's. Call
+// it after Run has returned.
 func (l *Loop) Close(ctx context.Context) error {
-	return errors.Join(l.leads.release(ctx), l.server.Close(ctx))
+	return errors.Join(l.leave(), l.leads.release(ctx), l.server.Close(ctx))
 }
 
 // Events returns what happened after the event with the given Seq, in order, at

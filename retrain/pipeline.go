@@ -121,7 +121,7 @@ func (l *Loop) train(ctx context.Context, in fitInput, runID string) (fitted, er
 		return fitted{}, err
 	}
 	var digest string
-	err = l.withRun(ctx, in, runID, func(run *tracking.Run) error {
+	err = l.withRun(ctx, in, runID, "train", func(run *tracking.Run) error {
 		b, err := l.config.Trainer.Fit(ctx, train.Job{
 			Data: data.Train, Label: l.config.Label, Inputs: l.inputColumns(data.Train.Schema()), Features: l.config.Features,
 			Seed: l.config.Seed + uint64(in.Number), Now: in.Now, Run: run, ProfileWindow: l.profileWindow(), Procs: l.config.Procs,
@@ -152,11 +152,11 @@ func (l *Loop) profileWindow() int {
 // withRun calls fn with the fit's tracking run, which goes on afterwards unless
 // fn fails. The run is nil when an earlier life of the step finished it: equal
 // fits log equal points, there is nothing to add.
-func (l *Loop) withRun(ctx context.Context, in fitInput, runID string, fn func(run *tracking.Run) error) error {
+func (l *Loop) withRun(ctx context.Context, in fitInput, runID, step string, fn func(run *tracking.Run) error) error {
 	runs := l.runs(in.Now)
 	defer func() {
 		if err := runs.Close(context.WithoutCancel(ctx)); err != nil { // what is logged never fails a fit
-			l.config.Logger.ErrorContext(ctx, "points of a fit's run are lost", "run", runID, "error", err)
+			l.tellLost(context.WithoutCancel(ctx), in, runID, step, err)
 		}
 	}()
 	run, err := runs.Start(ctx, l.config.Model, &tracking.RunOptions{
@@ -170,7 +170,10 @@ func (l *Loop) withRun(ctx context.Context, in fitInput, runID string, fn func(r
 	}
 	err = safely(func() error { return fn(run) })
 	if err != nil && ctx.Err() == nil { // a process that is being stopped resumes the run
-		err = errors.Join(err, run.Fail(ctx, err))
+		// What failed decides whether the fit is tried again, not what was logged.
+		if failed := run.Fail(ctx, err); failed != nil {
+			l.tellLost(ctx, in, runID, step, failed)
+		}
 	}
 	return err
 }

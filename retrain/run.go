@@ -76,6 +76,9 @@ func (l *Loop) runSteps(ctx context.Context) error {
 		case err == nil || ctx.Err() != nil:
 		case errors.Is(err, ErrClosed):
 			return err
+		case errors.Is(err, errOvertaken):
+			l.config.Logger.InfoContext(ctx, "another process wrote in the middle of a step, which is made again", "model", l.config.Model, "error", err)
+			l.pokeRun()
 		default:
 			l.config.Logger.ErrorContext(ctx, "step failed; it is tried again", "model", l.config.Model, "error", err)
 			poke = nil // a fit that ended long ago would have it tried again at once, and for ever

@@ -88,6 +88,10 @@ func (l *Loop) readState(ctx context.Context) error {
 	return nil
 }
 
+// errOvertaken is what a step ends with whose state another process has changed,
+// at a person's wish or as the new leader: all that it would store is refused.
+var errOvertaken = errors.New("another process has written the state")
+
 // putState stores the memory. Errors: Conflict when another process has stored
 // its own since this one read it.
 func (l *Loop) putState(ctx context.Context) error {
@@ -99,7 +103,7 @@ func (l *Loop) putState(ctx context.Context) error {
 	next.Rev, next.Token, next.Data = next.Rev+1, l.token, data
 	err = l.config.Stores.Retrain.PutState(ctx, next)
 	if errors.Is(err, ErrConflict) {
-		return fmt.Errorf("another process has written the state: %w", err)
+		return fmt.Errorf("%w: %w", errOvertaken, err)
 	}
 	if err == nil {
 		l.state = next

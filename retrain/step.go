@@ -87,7 +87,7 @@ func (l *Loop) step(ctx context.Context, now time.Time) error {
 	if ctx.Err() != nil {
 		return errors.Join(append(errs, context.Cause(ctx))...) // the step was cut off: it is run again
 	}
-	if err := errors.Join(errs...); errors.Is(err, errDeposed) {
+	if err := errors.Join(errs...); errors.Is(err, errDeposed) || errors.Is(err, errOvertaken) {
 		return err
 	}
 	l.status.seeStep(l.waits(now, l.memory.Followed), l.backlog(ctx))
@@ -147,6 +147,9 @@ func (l *Loop) doParts(ctx context.Context, now time.Time, parts []part) []error
 			if other := l.stillLeads(ctx); errors.Is(other, errDeposed) {
 				return append(errs, other) // what fails here is no failure: the leader does it
 			}
+		}
+		if errors.Is(err, errOvertaken) {
+			return append(errs, fmt.Errorf("%s: %w", p.name, err)) // nor here: the step is made again, on what is stored
 		}
 		if err != nil && ctx.Err() == nil {
 			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))

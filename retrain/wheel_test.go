@@ -200,3 +200,38 @@ func TestStateConflict(t *testing.T) {
 	require.NoError(t, late.loop.Step(t.Context(), at(late.row+2)))
 	require.Equal(t, "at the same time", late.status().Paused)
 }
+
+// TestOvertakenStep has another process write a person's wish while a fit ends:
+// the step that is refused for it is made again, and nobody is alarmed.
+func TestOvertakenStep(t *testing.T) {
+	stores := retraintest.NewStores()
+	s := newStream(t, 40*rowsADay, never)
+	between := func() {}
+	late := newWorldOn(t, s, stores, func(c *retrain.Config) {
+		c.Labels = labelFunc(func(context.Context, time.Time, func(retrain.KnownLabel) error) error {
+			between()
+			return nil
+		})
+	})
+	late.start(20 * rowsADay)
+	late.run(retrainable)
+	require.NoError(t, late.loop.Retrain(t.Context(), "a person asked"))
+	require.NoError(t, late.loop.Step(t.Context(), at(late.row)))
+	require.NoError(t, late.loop.Settle(t.Context()))
+
+	other := *stores
+	other.Engine = retraintest.NewEngine()
+	c := baseConfig(s, &other)
+	c.Now = late.now
+	follower, err := retrain.New(c)
+	require.NoError(t, err)
+	between = func() { require.NoError(t, follower.ResetFailures(t.Context())) }
+	err = late.loop.Step(t.Context(), at(late.row+1))
+	require.ErrorIs(t, err, retrain.ErrConflict)
+	between = func() {}
+	require.Empty(t, late.status().Failing)
+	require.NoError(t, late.loop.Step(t.Context(), at(late.row+1)))
+	require.Equal(t, retrain.Shadowing, late.retrainings()[1].Stage)
+	require.Zero(t, late.count(retrain.EventStepFailing))
+	require.NoError(t, follower.Close(t.Context()))
+}

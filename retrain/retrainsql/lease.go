@@ -36,23 +36,37 @@ func acquire(ctx context.Context, tx *sqlstore.Tx, model, holder string, ttl tim
 		return l, false, err
 	}
 	l.Model = model
-	row := tx.QueryRow(ctx, `SELECT holder, token, lease_until FROM {p}retrain_model WHERE model = ?`, model)
-	if err := row.Scan(&l.Holder, &l.Token, sqlstore.Millis(&l.Until)); err != nil {
+	var took int64 // milliseconds that it was taken for
+	row := tx.QueryRow(ctx, `SELECT holder, token, lease_until, lease_ttl FROM {p}retrain_model WHERE model = ?`, model)
+	if err := row.Scan(&l.Holder, &l.Token, sqlstore.Millis(&l.Until), &took); err != nil {
 		return l, false, err
 	}
 	now, err := clock(ctx, tx) // read behind the lock, which may have taken its time
 	if err != nil {
 		return l, false, err
 	}
+	if l.Holder != holder && l.Holder != "" && l.Until.After(now) {
+		return shorten(ctx, tx, l, now.Add(time.Duration(took)*time.Millisecond))
+	}
 	if l.Holder != holder {
-		if l.Holder != "" && l.Until.After(now) {
-			return l, false, nil
-		}
 		l.Holder, l.Token = holder, l.Token+1
 	}
 	l.Until = now.Add(ttl).Truncate(time.Millisecond)
-	_, err = tx.Exec(ctx, `UPDATE {p}retrain_model SET holder = ?, token = ?, lease_until = ? WHERE model = ?`, l.Holder, l.Token, l.Until.UnixMilli(), model)
+	_, err = tx.Exec(ctx, `UPDATE {p}retrain_model SET holder = ?, token = ?, lease_until = ?, lease_ttl = ? WHERE model = ?`,
+		l.Holder, l.Token, l.Until.UnixMilli(), ttl.Milliseconds(), model)
 	return l, true, err
+}
+
+// shorten ends another's lease by the time given, at the latest: one that ends
+// later was taken before the clock was set back, and would keep the others from
+// leading as long as that was.
+func shorten(ctx context.Context, tx *sqlstore.Tx, l retrain.Lease, latest time.Time) (retrain.Lease, bool, error) {
+	if !l.Until.After(latest) {
+		return l, false, nil
+	}
+	l.Until = latest
+	_, err := tx.Exec(ctx, `UPDATE {p}retrain_model SET lease_until = ? WHERE model = ?`, l.Until.UnixMilli(), l.Model)
+	return l, false, err
 }
 
 // clock returns the database's time.

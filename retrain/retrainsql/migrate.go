@@ -54,6 +54,8 @@ func migrateTo(ctx context.Context, db *sqlstore.DB, all []sqlstore.Schema, vers
 			return err
 		}
 		switch want := versions[s.Domain]; {
+		case want < 0:
+			return fault.Errorf(fault.Corrupt, "the backup has version %d of the %s tables: restore another one", want, s.Domain)
 		case want > len(steps):
 			return fault.Errorf(fault.Unsupported, "the backup has version %d of the %s tables, this program knows %d: run the newer mlloop", want, s.Domain, len(steps))
 		case want == len(steps):

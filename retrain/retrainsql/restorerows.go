@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,9 +25,9 @@ type restorer struct {
 }
 
 func (r *restorer) run(ctx context.Context) error {
-	names := make([]string, len(r.m.Tables))
-	for i, t := range r.m.Tables {
-		names[i] = t.Name
+	names, err := tableNames(schemas(), r.db.Dialect()) // the manifest's own go into no statement before they are found among these
+	if err != nil {
+		return err
 	}
 	found, err := tablesOf(ctx, r.db, names)
 	if err != nil {
@@ -184,11 +185,27 @@ func (r *restorer) compare(ctx context.Context, db *sqlstore.DB, models registry
 			return fault.Errorf(fault.Corrupt, "table %s came out with %d rows (%s), and had %d (%s)", t.name, rows, total, want.Rows, want.Sum)
 		}
 	}
-	client := registry.New(models, r.artifacts, nil)
-	for _, h := range r.m.Heads {
-		if err := client.VerifyAudit(ctx, h.Model, &h); err != nil {
+	return r.verifyTrails(ctx, registry.New(models, r.artifacts, nil))
+}
+
+// verifyTrails verifies the audit trail of every model against its head. A model
+// without a head would be one that nobody signed for.
+func (r *restorer) verifyTrails(ctx context.Context, models *registry.Client) error {
+	missing := make(map[string]bool)
+	for m, err := range models.Models(ctx) {
+		if err != nil {
 			return err
 		}
+		missing[m.Name] = true
+	}
+	for _, h := range r.m.Heads {
+		if err := models.VerifyAudit(ctx, h.Model, &h); err != nil {
+			return err
+		}
+		delete(missing, h.Model)
+	}
+	for _, model := range slices.Sorted(maps.Keys(missing)) {
+		return fault.Errorf(fault.Corrupt, "%s has no head for the audit trail of model %s: restore another backup", manifestFile, model)
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func lock(ctx context.Context, tx *sqlstore.Tx, model string) (token int64, err 
 	if !errors.Is(err, retrain.ErrNotFound) {
 		return token, err
 	}
-	err = tx.QueryRow(ctx, `INSERT INTO {p}retrain_model AS stored (model, holder, token, lease_until, event_seq) VALUES (?, '', 0, 0, 0)
+	err = tx.QueryRow(ctx, `INSERT INTO {p}retrain_model AS stored (model, holder, token, lease_until, lease_ttl, event_seq) VALUES (?, '', 0, 0, 0, 0)
 		ON CONFLICT (model) DO UPDATE SET token = stored.token RETURNING token`, model).Scan(&token)
 	return token, err
 }

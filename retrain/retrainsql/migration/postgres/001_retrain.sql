@@ -7,6 +7,7 @@ CREATE TABLE {p}retrain_model (
 	holder      TEXT COLLATE "C" NOT NULL, -- of the lease; '': nobody
 	token       BIGINT NOT NULL, -- of the lease: rises by one with each new holder
 	lease_until BIGINT NOT NULL, -- by the database's clock
+	lease_ttl   BIGINT NOT NULL, -- milliseconds that it was taken for, which tell a clock that was set back
 	event_seq   BIGINT NOT NULL
 );
 
