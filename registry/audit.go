@@ -10,12 +10,15 @@ import (
 )
 
 // ChampionAt returns the version that was champion at time t, by the audit
-// trail: it reads the last move of the alias until then, by index. Errors:
-// Invalid; NotFound when the model, or a champion then, does not exist.
+// trail: it reads the last move of the alias until then, by index, and checks its
+// hash. Errors: Invalid; NotFound when the model, or a champion then, does not
+// exist; Corrupt.
 func (c *Client) ChampionAt(ctx context.Context, model string, t time.Time) (Version, error) {
 	var problems fault.Problems
 	checkModel(&problems, model)
-	return ask(problems, func() (Version, error) { return c.championAt(ctx, model, t) }, fmt.Sprintf("champion of %s at %s", model, t.UTC().Format(time.RFC3339Nano)))
+	return ask(problems, func() (Version, error) {
+		return settled(func() (Version, error) { return c.championAt(ctx, model, t) })
+	}, fmt.Sprintf("champion of %s at %s", model, t.UTC().Format(time.RFC3339Nano)))
 }
 
 func (c *Client) championAt(ctx context.Context, model string, t time.Time) (Version, error) {
@@ -29,6 +32,10 @@ func (c *Client) championAt(ctx context.Context, model string, t time.Time) (Ver
 	if len(events) == 0 || events[0].To == "" { // never set, or deleted
 		return Version{}, fault.Errorf(ErrNotFound, "there was none: not found")
 	}
+	// Nobody changed that event: it fits its hash and the one before.
+	if _, err := c.eventAt(ctx, model, events[0].ModelID, events[0].Seq); err != nil {
+		return Version{}, err
+	}
 	number, err := strconv.ParseInt(events[0].To, 10, 64)
 	if err != nil {
 		return Version{}, fault.Errorf(ErrCorrupt, "the audit trail names version %q", events[0].To)
@@ -37,13 +44,16 @@ func (c *Client) championAt(ctx context.Context, model string, t time.Time) (Ver
 	if err != nil {
 		return Version{}, err
 	}
+	if v.ModelID != events[0].ModelID {
+		return Version{}, renamed{fault.Errorf(ErrCorrupt, "version %d belongs to model %s, wanted is %s", number, v.ModelID, events[0].ModelID)}
+	}
 	return v, c.vouchVersion(ctx, v)
 }
 
 // VerifyAudit checks a model's whole audit trail, and that the tables say what
 // it tells: no event was changed, dropped or inserted after it was stored, and
-// every version's digest, key, lineage and state and every alias is as the events
-// left it. With a Head it also checks that the trail still holds the event that
+// every version's digest, key, lineage and state, every alias and the model's name
+// and time are as the events left them. With a Head it also checks that the trail still holds the event that
 // was its last then: events missing at the end, and a trail rewritten from
 // scratch, can be told by nothing else. Check the Head's signature before, see
 // Head.Verify. The model may be changed meanwhile.
@@ -56,7 +66,9 @@ func (c *Client) VerifyAudit(ctx context.Context, model string, since *Head) err
 	if since != nil {
 		checkNumber(&problems, "since: event", since.Seq, 1)
 	}
-	_, err := ask(problems, func() (int64, error) { return c.verifyAudit(ctx, model, since) }, "verify the audit trail of "+model)
+	_, err := ask(problems, func() (int64, error) {
+		return settled(func() (int64, error) { return c.verifyAudit(ctx, model, since) })
+	}, "verify the audit trail of "+model)
 	return err
 }
 
@@ -68,17 +80,26 @@ func (c *Client) verifyAudit(ctx context.Context, model string, since *Head) (se
 	if err := r.end(); err != nil {
 		return 0, err
 	}
-	// Whoever changes the model while its tables are read leaves events. A row that
-	// is not as the trail had it before has to be as it had it since.
+	id := r.last.ModelID
+	if err := c.settleTables(ctx, r); err != nil {
+		return 0, c.unlessRenamed(ctx, err, model, id)
+	}
+	return r.last.Seq, nil
+}
+
+// settleTables compares the tables with the trail. Whoever changes the model
+// meanwhile leaves events: a row that is not as the trail had it before has to be
+// as it had it since.
+func (c *Client) settleTables(ctx context.Context, r *replay) error {
 	doubts, err := c.compare(ctx, r)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	r.passed = &passed{states: map[int64][]State{}, aliases: map[string][]target{}}
 	if err := c.replay(ctx, r); err != nil {
-		return 0, err
+		return err
 	}
-	return r.last.Seq, doubts.settle(r)
+	return doubts.settle(r)
 }
 
 // replay continues with the events after the last one.

@@ -395,5 +395,5 @@ func TestAWarmResolveIsOneRead(t *testing.T) {
 	}
 	_, err := models.ChampionAt(t.Context(), "m", time.Now())
 	require.NoError(t, err)
-	require.Equal(t, 2, store.reads, "the move, and the version")
+	require.Equal(t, 3, store.reads, "the move, what it follows, and the version")
 }

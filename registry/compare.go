@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
 )
@@ -18,6 +19,13 @@ type doubts struct {
 // Versions are numbered without gaps, so that a missing one is found at once.
 func (c *Client) compare(ctx context.Context, r *replay) (*doubts, error) {
 	d := &doubts{aliases: map[string]target{}}
+	m, err := c.store.Model(ctx, r.model)
+	if err != nil {
+		return nil, err
+	}
+	if !m.CreatedAt.Equal(r.created) {
+		return nil, fault.Errorf(ErrCorrupt, "the model was created at %s by its table, at %s by event 1", m.CreatedAt.Format(time.RFC3339Nano), r.created.Format(time.RFC3339Nano))
+	}
 	above := int64(0) // the version before this one in the list; 0: none
 	for v, err := range c.Versions(ctx, r.model) {
 		if err != nil {
@@ -48,7 +56,7 @@ func (c *Client) compareAliases(ctx context.Context, r *replay, d *doubts) error
 			return err
 		}
 		found[a.Name] = true
-		if t := (target{version: a.Version, seq: a.Seq}); r.aliases[a.Name] != t {
+		if t := (target{version: a.Version, seq: a.Seq, moved: a.MovedAt.UnixMilli()}); r.aliases[a.Name] != t {
 			d.aliases[a.Name] = t
 		}
 	}
@@ -91,9 +99,16 @@ func (d *doubts) settle(r *replay) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.aliases)) { // the first one is named, the same each time
 		t, now := d.aliases[name], r.aliases[name]
-		if t != now && !slices.Contains(r.passed.aliases[name], t) {
-			return fault.Errorf(ErrCorrupt, "alias %s points at version %d (event %d) in its table, at version %d (event %d) by the trail (0: it does not exist)", name, t.version, t.seq, now.version, now.seq)
+		if t == now || slices.Contains(r.passed.aliases[name], t) {
+			continue
 		}
+		if t.version == now.version && t.seq == now.seq {
+			return fault.Errorf(ErrCorrupt, "alias %s was moved at %s by its table, at %s by event %d", name, t.since(), now.since(), now.seq)
+		}
+		return fault.Errorf(ErrCorrupt, "alias %s points at version %d (event %d) in its table, at version %d (event %d) by the trail (0: it does not exist)", name, t.version, t.seq, now.version, now.seq)
 	}
 	return nil
 }
+
+// since is when the alias was moved there.
+func (t target) since() string { return time.UnixMilli(t.moved).UTC().Format(time.RFC3339Nano) }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
 )
@@ -12,7 +13,8 @@ type replay struct {
 	since    *Head  // nil: nothing is known
 	last     Event
 	name     string
-	versions []origin // number n at n-1
+	created  time.Time // the model
+	versions []origin  // number n at n-1
 	aliases  map[string]target
 	passed   *passed // nil until the tables have been read
 }
@@ -26,7 +28,10 @@ type origin struct {
 }
 
 // target is where an alias points; the zero value: it does not exist.
-type target struct{ version, seq int64 }
+type target struct {
+	version, seq int64
+	moved        int64 // Unix milliseconds
+}
 
 // passed is what was so for a while since the tables began to be read, and is no
 // longer.
@@ -72,7 +77,7 @@ func (r *replay) apply(e Event) error {
 	switch e.Kind {
 	case ModelCreated:
 		fits = e.Seq == 1
-		r.name = e.To
+		r.name, r.created = e.To, e.Time
 	case ModelRenamed:
 		fits = e.From == r.name
 		r.name = e.To
@@ -117,7 +122,7 @@ func (r *replay) setAlias(e Event) bool {
 		delete(r.aliases, e.Alias)
 		return e.To == "" && e.Version == before.version
 	}
-	r.aliases[e.Alias] = target{version: e.Version, seq: e.Seq}
+	r.aliases[e.Alias] = target{version: e.Version, seq: e.Seq, moved: e.Time.UnixMilli()}
 	return e.To == number(e.Version)
 }
 

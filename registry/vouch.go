@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
 )
@@ -71,23 +72,35 @@ func (c *Client) vouchVersion(ctx context.Context, v Version) error {
 	return nil
 }
 
-// vouchAlias returns Corrupt unless the event that moved a says where it points.
-func (c *Client) vouchAlias(ctx context.Context, a Alias, modelID string) error {
+// vouchAlias returns Corrupt unless the event that moved a says where it points,
+// and otherwise the Seq of the alias's newest move: another one than a's when it
+// was moved since, or the row put back to what it was.
+func (c *Client) vouchAlias(ctx context.Context, a Alias, modelID string) (newest int64, err error) {
 	model := a.Model
 	a.Model = ""
 	key := named{modelID, a.Name}
 	if c.vouched.aliases.has(key, a) {
-		return nil
+		return a.Seq, nil
 	}
 	e, err := c.eventAt(ctx, model, modelID, a.Seq)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if e.Kind != AliasSet || e.Alias != a.Name || e.To != strconv.FormatInt(a.Version, 10) {
-		return fault.Errorf(ErrCorrupt, "alias %s points at version %d, by the audit trail (event %d) it does not: the row was changed beside the trail", a.Name, a.Version, a.Seq)
+	if e.Kind != AliasSet || e.Alias != a.Name || e.To != strconv.FormatInt(a.Version, 10) || !e.Time.Equal(a.MovedAt) {
+		return 0, fault.Errorf(ErrCorrupt, "alias %s points at version %d, by the audit trail (event %d) it does not, or not since %s: the row was changed beside the trail", a.Name, a.Version, a.Seq, a.MovedAt.Format(time.RFC3339Nano))
 	}
-	c.vouched.aliases.keep(key, a)
-	return nil
+	moves, err := c.store.Events(ctx, EventQuery{Model: model, Alias: a.Name, Newest: true, Limit: 1})
+	if err != nil {
+		return 0, err
+	}
+	if len(moves) == 0 || moves[0].ModelID != modelID {
+		err = fault.Errorf(ErrCorrupt, "event %d, which moved the alias %s, is no longer in the audit trail", a.Seq, a.Name)
+		return 0, c.unlessRenamed(ctx, err, model, modelID)
+	}
+	if moves[0].Seq == a.Seq {
+		c.vouched.aliases.keep(key, a)
+	}
+	return moves[0].Seq, nil
 }
 
 // eventAt returns one event, after checking that it follows the one before it.
@@ -98,11 +111,13 @@ func (c *Client) eventAt(ctx context.Context, model, modelID string, seq int64) 
 	}
 	// Aliases and versions come after the event that made the model.
 	if len(events) != 2 || events[0].Seq != seq-1 || events[1].Seq != seq {
-		return Event{}, fault.Errorf(ErrCorrupt, "event %d or the one before is missing from the audit trail", seq)
+		err = fault.Errorf(ErrCorrupt, "event %d or the one before is missing from the audit trail", seq)
+		return Event{}, c.unlessRenamed(ctx, err, model, modelID)
 	}
 	e := events[1]
 	if e.ModelID != modelID {
-		return Event{}, fault.Errorf(ErrCorrupt, "event %d belongs to model %s, wanted is %s", seq, e.ModelID, modelID)
+		err = fault.Errorf(ErrCorrupt, "event %d belongs to model %s, wanted is %s", seq, e.ModelID, modelID)
+		return Event{}, c.unlessRenamed(ctx, err, model, modelID)
 	}
 	return e, e.checkHash(events[0].Hash)
 }

@@ -3,9 +3,12 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"reflect"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/mlloop/mlloop/internal/fault"
 )
@@ -48,21 +51,6 @@ func New(pool *sql.DB, dialect Dialect, opts *Options) *DB {
 	return &DB{pool: pool, names: n, problem: err, gate: make(chan struct{}, 1), stmts: newStatements(pool, dialect)}
 }
 
-// WithTx returns a DB that does everything inside tx, a transaction of the
-// service's own, which commits it or rolls it back. What is a transaction
-// elsewhere is a savepoint here, so that a call that fails leaves nothing behind
-// and the service may go on. Nothing is tried again: on SQLite begin tx so that it
-// may write (BEGIN IMMEDIATE), or write first.
-func (db *DB) WithTx(tx *sql.Tx) *DB {
-	inside := *db
-	inside.tx, inside.owned, inside.stmts = tx, false, nil
-	return &inside
-}
-
-// InTx reports whether the DB is one that WithTx made: what it writes may yet be
-// rolled back, and it need not see what others commit.
-func (db *DB) InTx() bool { return db.tx != nil }
-
 // Dialect implements Querier.
 func (db *DB) Dialect() Dialect { return db.names.dialect }
 
@@ -100,10 +88,14 @@ func (db *DB) Exec(ctx context.Context, query string, args ...any) (int64, error
 	if err != nil {
 		return 0, err
 	}
-	if db.tx != nil {
-		return exec(ctx, db.tx, text, args)
-	}
 	var rows int64
+	if db.tx != nil {
+		err := db.savepoint(ctx, func(tx *Tx) (err error) {
+			rows, err = tx.Exec(ctx, query, args...)
+			return err
+		})
+		return rows, err
+	}
 	err = db.again(ctx, func() error {
 		leave, err := db.enter(ctx)
 		if err != nil {
@@ -127,7 +119,7 @@ func (db *DB) Query(ctx context.Context, query string, args ...any) (*Rows, erro
 		return nil, err
 	}
 	if db.tx != nil {
-		return rowsOf(db.tx.QueryContext(ctx, text, args...))
+		return db.queryAlone(ctx, text, args)
 	}
 	var rows *Rows
 	err = db.again(ctx, func() error {
@@ -154,22 +146,42 @@ func (db *DB) text(query string, args []any) (string, error) {
 		return "", db.problem
 	}
 	for i, a := range args {
-		if hasNUL(a) {
-			return "", fault.Errorf(fault.Invalid, "text with the character U+0000, which PostgreSQL cannot keep (argument %d)", i+1)
+		if problem := textProblem(a); problem != "" {
+			return "", fault.Errorf(fault.Invalid, "text %s, which PostgreSQL cannot keep (argument %d)", problem, i+1)
 		}
 	}
 	return db.names.statement(query), nil
 }
 
-func hasNUL(arg any) bool {
+// textProblem says why not every database can keep the argument, or "".
+func textProblem(arg any) string {
 	switch v := arg.(type) {
 	case string:
-		return strings.IndexByte(v, 0) >= 0
-	case nil, int64, int, float64, []byte, bool:
-		return false
+		return keepable(v)
+	case nil, int64, int, float64, []byte, bool, time.Time, sql.NullInt64:
+		return ""
+	case driver.Valuer:
+		value, err := v.Value()
+		if text, ok := value.(string); ok && err == nil {
+			return keepable(text)
+		}
+		return "" // the driver reports the error
 	}
-	v := reflect.ValueOf(arg)
-	return v.Kind() == reflect.String && strings.IndexByte(v.String(), 0) >= 0
+	v := reflect.Indirect(reflect.ValueOf(arg))
+	if v.Kind() == reflect.String {
+		return keepable(v.String())
+	}
+	return ""
+}
+
+func keepable(text string) string {
+	switch {
+	case strings.IndexByte(text, 0) >= 0:
+		return "with the character U+0000"
+	case !utf8.ValidString(text):
+		return "that is no UTF-8"
+	}
+	return ""
 }
 
 func exec(ctx context.Context, r runner, text string, args []any) (int64, error) {
@@ -184,7 +196,7 @@ func affected(result sql.Result, err error) (int64, error) {
 	return n, Fault(err)
 }
 
-// errEnded is how a statement of a transaction fails whose ctx has ended.
+// endedBy is how a statement of a transaction fails whose ctx has ended.
 func endedBy(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
 		return errors.Join(ctx.Err(), err)

@@ -27,7 +27,9 @@ func Fault(err error) error {
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return fault.Errorf(fault.NotFound, "not found")
-	case errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone), strings.Contains(err.Error(), "sql: database is closed"):
+	case errors.Is(err, sql.ErrTxDone):
+		return fault.Errorf(fault.Closed, "the transaction has ended: %w", err)
+	case errors.Is(err, sql.ErrConnDone), strings.Contains(err.Error(), "sql: database is closed"):
 		return fault.Errorf(fault.Closed, "the database is closed: %w", err)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err

@@ -83,7 +83,7 @@ func TestFaultOfOtherDrivers(t *testing.T) {
 
 func TestFaultOfPostgres(t *testing.T) {
 	for code, kind := range map[string]error{
-		"23505": fault.AlreadyExists, "23503": fault.NotFound, "23502": fault.Invalid, "23514": fault.Invalid, "22021": fault.Invalid,
+		"23505": fault.AlreadyExists, "23503": fault.NotFound, "23502": fault.Invalid, "23514": fault.Invalid, "22021": fault.Invalid, "54000": fault.Invalid, "25P02": fault.Invalid, "57014": fault.Unavailable,
 		"40001": fault.Unavailable, "40P01": fault.Unavailable, "53300": fault.Unavailable, "53100": fault.Unavailable,
 		"57P01": fault.Unavailable, "08006": fault.Unavailable, "42P01": fault.Unavailable, "3F000": fault.Unavailable,
 		"25006": fault.Unavailable, "42501": fault.Denied, "28P01": fault.Denied, "XX001": fault.Corrupt, "P0001": fault.Invalid,

@@ -16,6 +16,8 @@ const (
 	pgForeignKey         = "23503"
 	pgDiskFull           = "53100"
 	pgReadOnly           = "25006"
+	pgFailedTransaction  = "25P02"
+	pgCanceled           = "57014"
 	pgNoPrivilege        = "42501"
 	pgNoTable            = "42P01"
 	pgNoSchema           = "3F000"
@@ -37,6 +39,10 @@ func postgresFault(code string, err error) error {
 		return fault.Errorf(fault.Unavailable, "the disk is full: free some space and try again: %w", err)
 	case pgReadOnly:
 		return fault.Errorf(fault.Unavailable, "the database only reads, as a standby does: connect to the primary: %w", err)
+	case pgFailedTransaction:
+		return fault.Errorf(fault.Invalid, "a statement of this transaction failed before, so that it takes no more: roll it back and begin another one: %w", err)
+	case pgCanceled:
+		return fault.Errorf(fault.Unavailable, "the database ended the statement, as its statement_timeout asks for: %w", err)
 	case pgNoPrivilege:
 		return fault.Errorf(fault.Denied, "the role lacks the right: grant it, or connect as another one: %w", err)
 	case pgNoTable:
@@ -67,6 +73,7 @@ func postgresClasses() map[string]classFault {
 		"23": {fault.Invalid, "a column refuses the value"},
 		"28": {fault.Denied, "the database refuses the login: check user and password"},
 		"53": {fault.Unavailable, "the database is out of resources"},
+		"54": {fault.Invalid, "the value is larger than the database can keep"},
 		"57": {fault.Unavailable, "the database is stopping, starting, or was told to end this connection"},
 		"58": {fault.Unavailable, "the database's machine failed it"},
 		"P0": {fault.Invalid, "the database refuses the change"}, // raised by a trigger

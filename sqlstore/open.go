@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strings"
 
 	"github.com/mlloop/mlloop/internal/fault"
 )
@@ -31,7 +30,7 @@ import (
 // refused login, Corrupt when the file is no SQLite file.
 func Open(ctx context.Context, url string, opts *Options) (*DB, error) {
 	open, dialect := openSQLite, SQLite
-	switch scheme, _, _ := strings.Cut(url, ":"); scheme {
+	switch scheme := schemeOf(url); scheme {
 	case "sqlite":
 	case "postgres", "postgresql":
 		open, dialect = openPostgres, PostgreSQL

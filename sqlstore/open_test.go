@@ -83,6 +83,9 @@ func TestOpenErrors(t *testing.T) {
 		{"postgres://u:geheim@h:port/d", sqlstore.Options{}, fault.Invalid, "URL"},
 		{"postgres://u:geheim@h/d?sslmode=sometimes", sqlstore.Options{}, fault.Invalid, "sslmode"},
 		{"postgres://u:geheim@127.0.0.1:1/d", sqlstore.Options{}, fault.Unavailable, "cannot be reached"},
+		{"host=127.0.0.1 port=1 password=geheim", sqlstore.Options{}, fault.Unsupported, "use sqlite:PATH or postgres://"},
+		{"postgres:host=127.0.0.1 port=1 password=geheim", sqlstore.Options{}, fault.Invalid, "want postgres://USER"},
+		{"postgres://u@127.0.0.1:1/d?sslmode=disable&sslpassword=geheim", sqlstore.Options{}, fault.Unavailable, "cannot be reached"},
 		{"postgres://h:1/d?user=u&password=geheim&host=127.0.0.1", sqlstore.Options{}, fault.Unavailable, "cannot be reached"},
 	} {
 		_, err := sqlstore.Open(t.Context(), test.url, &test.opts)
@@ -97,7 +100,13 @@ func TestRedacted(t *testing.T) {
 		"sqlite:a?b":                          "sqlite:a?b",
 		"postgres://u:p@h/d":                  "postgres://u:xxxxx@h/d",
 		"postgres://h/d?password=p&user=u":    "postgres://h/d?password=xxxxx&user=u",
-		"postgres://u:p%q@h/d":                "postgres://…",
+		"postgres://u:p%q@h/d":                "postgres:…",
+		"postgres://h/d?sslpassword=p":        "postgres://h/d?sslpassword=xxxxx",
+		"postgres:host=h password=p":          "postgres:…",
+		"host=h password=p":                   "…",
+		"host=h password=p:q":                 "…",
+		"Postgres://u:p@h/d":                  "postgres://u:xxxxx@h/d",
+		"mysql://u:p@h/d":                     "mysql://u:xxxxx@h/d",
 		"postgresql://u@h/d?sslmode=disable":  "postgresql://u@h/d?sslmode=disable",
 		"postgres://u:p@h/d?password=q&a=b%2": "postgres://u:xxxxx@h/d?password=xxxxx",
 	} {
@@ -112,6 +121,12 @@ func TestOpenPostgres(t *testing.T) {
 	require.ErrorContains(t, err, "create it first")
 	db := sqltest.Reopen(t, pgtest.With(t, url, "pool_max_conns", "3"), nil)
 	require.Equal(t, 3, db.Pool().Stats().MaxOpenConnections)
+	// What else the URL says stays as it is.
+	url = pgtest.With(t, pgtest.With(t, url, "options", "-c statement_timeout=1234"), "application_name", "a+b")
+	db = sqltest.Reopen(t, pgtest.With(t, url, "pool_max_conns", "3"), nil)
+	var timeout, name string
+	require.NoError(t, db.QueryRow(t.Context(), `SELECT current_setting('statement_timeout'), current_setting('application_name')`).Scan(&timeout, &name))
+	require.Equal(t, []string{"1234ms", "a+b"}, []string{timeout, name})
 	require.Equal(t, sqlstore.PostgreSQL, db.Dialect())
 }
 

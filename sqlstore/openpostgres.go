@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,13 +42,15 @@ func parsePostgres(rawURL string) (*pgx.ConnConfig, int, error) {
 	if err != nil { // its text holds the whole URL
 		return nil, 0, fault.Errorf(fault.Invalid, "the URL cannot be read: want postgres://USER:PASSWORD@HOST:PORT/DATABASE, the password with its special characters as %%XX")
 	}
+	if u.Host == "" && u.Opaque != "" {
+		return nil, 0, fault.Errorf(fault.Invalid, "no URL: want postgres://USER:PASSWORD@HOST:PORT/DATABASE")
+	}
 	values, conns := u.Query(), defaultConns
 	if text := values.Get(poolMaxConns); text != "" {
 		if conns, err = strconv.Atoi(text); err != nil || conns < 1 {
 			return nil, 0, fault.Errorf(fault.Invalid, "option %s=%s: want a number of at least 1", poolMaxConns, text)
 		}
-		values.Del(poolMaxConns)
-		u.RawQuery = values.Encode()
+		u.RawQuery = without(u.RawQuery, poolMaxConns)
 	}
 	config, err := pgx.ParseConfig(u.String())
 	if err != nil {
@@ -61,25 +65,56 @@ func parsePostgres(rawURL string) (*pgx.ConnConfig, int, error) {
 	return config, conns, nil
 }
 
-// Redacted returns a database URL without its password, for logs and errors.
+// without takes an option out of a query and leaves the others as they are: pgx,
+// as libpq, takes a + for itself, where url.Values write one for a space.
+func without(query, option string) string {
+	parts := strings.Split(query, "&")
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool {
+		name, _, _ := strings.Cut(part, "=")
+		return name == option
+	}), "&")
+}
+
+// secretOptions are those of a URL that no error and no log may hold.
+var secretOptions = [...]string{"password", "sslpassword"}
+
+// Redacted returns a database URL without its passwords, for logs and errors. Of
+// what is no URL, such as key=value pairs, it returns no more than the scheme.
 func Redacted(rawURL string) string {
-	if !strings.HasPrefix(rawURL, "postgres") {
+	if schemeOf(rawURL) == "sqlite" {
 		return rawURL
 	}
 	u, err := url.Parse(rawURL)
-	if err != nil {
-		return "postgres://…"
+	if err != nil || u.Scheme == "" || u.Opaque != "" {
+		return strings.TrimPrefix(schemeOf(rawURL)+":…", ":")
 	}
 	values := u.Query()
-	if values.Has("password") {
-		values.Set("password", "xxxxx")
-		u.RawQuery = values.Encode()
+	for _, name := range secretOptions {
+		if values.Has(name) {
+			values.Set(name, "xxxxx")
+			u.RawQuery = values.Encode()
+		}
 	}
 	return u.Redacted()
 }
 
+var schemeForm = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*$`)
+
+// schemeOf is what a URL begins with, "" for what is none: its text may hold a
+// password.
+func schemeOf(rawURL string) string {
+	scheme, _, ok := strings.Cut(rawURL, ":")
+	if !ok || !schemeForm.MatchString(scheme) {
+		return ""
+	}
+	return scheme
+}
+
 func withoutPassword(text string, u *url.URL) string {
-	secrets := []string{u.Query().Get("password")}
+	var secrets []string
+	for _, name := range secretOptions {
+		secrets = append(secrets, u.Query().Get(name), url.QueryEscape(u.Query().Get(name)))
+	}
 	if password, ok := u.User.Password(); ok {
 		secrets = append(secrets, password, url.QueryEscape(password), url.PathEscape(password))
 	}

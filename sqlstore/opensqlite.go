@@ -47,8 +47,7 @@ func openSQLite(ctx context.Context, rawURL string) (*sql.DB, error) {
 func Path(rawURL string) (string, error) {
 	rest, ok := strings.CutPrefix(rawURL, "sqlite:")
 	if !ok {
-		scheme, _, _ := strings.Cut(rawURL, ":")
-		return "", fault.Errorf(fault.Unsupported, "database scheme %q: use sqlite:PATH", scheme)
+		return "", fault.Errorf(fault.Unsupported, "database scheme %q: use sqlite:PATH", schemeOf(rawURL))
 	}
 	path, _, _ := strings.Cut(rest, "?")
 	if path == "" || strings.Contains(path, ":memory:") {

@@ -3,8 +3,10 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -15,26 +17,56 @@ type Scanner interface{ Scan(dest ...any) error }
 
 // Rows is the result of a query, as *sql.Rows. It must not be used by several
 // goroutines.
-type Rows struct{ rows *sql.Rows }
+type Rows struct {
+	rows *sql.Rows
+	ctx  context.Context       // of the query; nil: rows end with it by themselves
+	end  func(err error) error // what follows the query, once; nil: nothing
+}
 
 func rowsOf(rows *sql.Rows, err error) (*Rows, error) {
 	if err != nil {
 		return nil, Fault(err)
 	}
-	return &Rows{rows}, nil
+	return &Rows{rows: rows}, nil
 }
 
 // Next moves to the next row, and reports false after the last one or an error.
-func (r *Rows) Next() bool { return r.rows.Next() }
+func (r *Rows) Next() bool { return r.ended() == nil && r.rows.Next() }
 
-// Scan reads the row's columns.
-func (r *Rows) Scan(dest ...any) error { return Fault(r.rows.Scan(dest...)) }
+func (r *Rows) ended() error {
+	if r.ctx == nil {
+		return nil
+	}
+	return r.ctx.Err()
+}
+
+// Scan reads the row's columns. Errors: Corrupt for a column that holds what it
+// must not, as SQLite's columns can.
+func (r *Rows) Scan(dest ...any) error {
+	err := r.rows.Scan(dest...)
+	if err != nil && strings.HasPrefix(err.Error(), "sql: Scan error on column") { // database/sql keeps no value for it
+		return fault.Errorf(fault.Corrupt, "a row is damaged, restore a backup: %w", err)
+	}
+	return Fault(err)
+}
 
 // Err returns what ended the rows early.
-func (r *Rows) Err() error { return Fault(r.rows.Err()) }
+func (r *Rows) Err() error {
+	if err := r.ended(); err != nil {
+		return err
+	}
+	return Fault(r.rows.Err())
+}
 
 // Close ends the query. It may be called twice.
-func (r *Rows) Close() error { return Fault(r.rows.Close()) }
+func (r *Rows) Close() error {
+	err := r.rows.Close()
+	if end := r.end; end != nil {
+		r.end = nil
+		err = errors.Join(err, end(r.rows.Err()))
+	}
+	return Fault(err)
+}
 
 // Row is the first row of a query, to be scanned once.
 type Row struct {
@@ -74,7 +106,8 @@ func Select[T any](ctx context.Context, q Querier, scan func(row Scanner) (T, er
 }
 
 // Each yields the rows of a query one by one, as scan reads them, and an error
-// last when there is one. The loop's body must run nothing on the same Tx.
+// last when there is one. The loop holds a connection until it ends: its body must
+// run nothing on the same Tx, nor on the DB, whose pool may have one connection.
 func Each[T any](ctx context.Context, q Querier, scan func(row Scanner) (T, error), query string, args ...any) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T

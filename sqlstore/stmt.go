@@ -36,8 +36,11 @@ func (s *statements) known(text string) *sql.Stmt {
 		return stmt
 	}
 	switch {
-	case len(s.ready)+len(s.wanted) >= mostStatements || len(s.seen) > 4*mostStatements:
+	case len(s.ready)+len(s.wanted) >= mostStatements:
 	case !s.seen[text]:
+		if len(s.seen) >= 4*mostStatements {
+			clear(s.seen) // most of them were used once
+		}
 		s.seen[text] = true
 	default:
 		delete(s.seen, text)

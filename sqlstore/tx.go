@@ -23,6 +23,13 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error)
 	if err != nil {
 		return 0, err
 	}
+	if t.db.tx != nil {
+		ctx, err := t.db.steady(ctx)
+		if err != nil {
+			return 0, err
+		}
+		return exec(ctx, t.tx, text, args)
+	}
 	if stmt := t.prepared(ctx, text); stmt != nil {
 		n, err := affected(stmt.ExecContext(ctx, args...))
 		return n, endedBy(ctx, err)
@@ -36,6 +43,9 @@ func (t *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error
 	text, err := t.db.text(query, args)
 	if err != nil {
 		return nil, err
+	}
+	if t.db.tx != nil {
+		return t.db.queryInside(ctx, text, args)
 	}
 	if stmt := t.prepared(ctx, text); stmt != nil {
 		rows, err := rowsOf(stmt.QueryContext(ctx, args...))
@@ -63,9 +73,6 @@ func (t *Tx) ForUpdate() string {
 // prepared returns the statement as it was prepared before, nil when it was not:
 // preparing takes a connection of the pool, which may have none left.
 func (t *Tx) prepared(ctx context.Context, text string) *sql.Stmt {
-	if t.db.stmts == nil {
-		return nil
-	}
 	if stmt := t.db.stmts.known(text); stmt != nil {
 		return t.tx.StmtContext(ctx, stmt)
 	}
@@ -74,7 +81,9 @@ func (t *Tx) prepared(ctx context.Context, text string) *sql.Stmt {
 
 // Tx runs fn in a transaction that may write, commits when fn returns nil and
 // rolls back otherwise, also when ctx has ended. fn may run several times, so it
-// begins by setting what it fills. An error of fn comes back as it is. Errors:
+// begins by setting what it fills. An error of fn comes back as it is. On
+// PostgreSQL a ctx that ends, or a connection that breaks, while it commits leaves
+// open whether it did: such an error is no proof that nothing is stored. Errors:
 // Unavailable besides.
 func (db *DB) Tx(ctx context.Context, fn func(tx *Tx) error) error {
 	if db.tx != nil {
@@ -96,7 +105,7 @@ func (db *DB) Tx(ctx context.Context, fn func(tx *Tx) error) error {
 // Unavailable.
 func (db *DB) ReadTx(ctx context.Context, fn func(tx *Tx) error) error {
 	if db.tx != nil {
-		return db.check(func() error { return fn(&Tx{db, db.tx}) })
+		return db.savepoint(ctx, fn)
 	}
 	opts := &sql.TxOptions{ReadOnly: true}
 	if db.Dialect() == PostgreSQL {
@@ -105,18 +114,9 @@ func (db *DB) ReadTx(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.again(ctx, func() error { return db.once(ctx, opts, fn) })
 }
 
-func (db *DB) check(fn func() error) error {
-	if db.problem != nil {
-		return db.problem
-	}
-	return fn()
-}
-
 // once runs fn in one transaction, once.
 func (db *DB) once(ctx context.Context, opts *sql.TxOptions, fn func(tx *Tx) error) error {
-	if db.stmts != nil {
-		db.stmts.prepareWanted(ctx) // before the transaction has a connection
-	}
+	db.stmts.prepareWanted(ctx) // before the transaction has a connection
 	tx, err := db.pool.BeginTx(ctx, opts)
 	if err != nil {
 		return Fault(err)
@@ -136,38 +136,17 @@ func (db *DB) once(ctx context.Context, opts *sql.TxOptions, fn func(tx *Tx) err
 
 // commit commits. On SQLite as a statement: one that fails for a reader in the
 // way leaves its transaction open, and database/sql would give the connection
-// back like that; the Rollback that follows ends it.
+// back like that; the Rollback that follows ends it. Once it has begun, ctx does
+// not end it: a driver may report that for what is committed.
 func (db *DB) commit(ctx context.Context, tx *sql.Tx, opts *sql.TxOptions) error {
 	if db.Dialect() == SQLite && !opts.ReadOnly {
-		_, err := tx.ExecContext(ctx, "COMMIT")
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(context.WithoutCancel(ctx), "COMMIT")
 		return Fault(endedBy(ctx, err))
 	}
 	return Fault(tx.Commit())
-}
-
-const savepointName = "mlloop_call"
-
-// savepoint runs fn inside the service's own transaction.
-func (db *DB) savepoint(ctx context.Context, fn func(tx *Tx) error) error {
-	if db.problem != nil {
-		return db.problem
-	}
-	if _, err := db.tx.ExecContext(ctx, "SAVEPOINT "+savepointName); err != nil {
-		return Fault(err)
-	}
-	err := fn(&Tx{db, db.tx})
-	if err == nil {
-		_, err = db.tx.ExecContext(ctx, "RELEASE SAVEPOINT "+savepointName)
-		return Fault(err)
-	}
-	// The caller's ctx may have ended; his transaction then ends with it.
-	clean := context.WithoutCancel(ctx)
-	for _, text := range []string{"ROLLBACK TO SAVEPOINT " + savepointName, "RELEASE SAVEPOINT " + savepointName} {
-		if _, undo := db.tx.ExecContext(clean, text); undo != nil {
-			break // the transaction is lost, and err says why
-		}
-	}
-	return Fault(err)
 }
 
 // enter waits until no other writer of this DB is inside: SQLite has one writer,

@@ -192,8 +192,12 @@ func TestFaults(t *testing.T) {
 		require.ErrorIs(t, err, fault.Invalid)
 		_, err = db.Exec(ctx, insertToy, "b\x00", 1)
 		require.ErrorIs(t, err, fault.Invalid)
-		_, err = db.Exec(ctx, insertToy, state("b\x00"), 1)
-		require.ErrorIs(t, err, fault.Invalid)
+		ptr := "b\x00"
+		for _, name := range []any{state("b\x00"), &ptr, sql.NullString{String: "b\x00", Valid: true}, "b\xff", state("b\xc3")} {
+			_, err = db.Exec(ctx, insertToy, name, 1)
+			require.ErrorIs(t, err, fault.Invalid)
+			require.ErrorContains(t, err, "argument 1", "not the server's refusal")
+		}
 		var n int
 		require.ErrorIs(t, db.QueryRow(ctx, `SELECT n FROM {p}toy_event WHERE name = ?`, state("b")).Scan(&n), fault.NotFound)
 		require.NoError(t, db.QueryRow(ctx, `SELECT n FROM {p}toy_event WHERE name = ?`, state("a")).Scan(&n))
@@ -204,6 +208,21 @@ func TestFaults(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, next(gone, db, "x"), context.Canceled)
 	})
+}
+
+// SQLite's columns take values of other types: what cannot be read is damaged.
+func TestRowsOfOtherTypes(t *testing.T) {
+	db := sqltest.SQLite(t)
+	require.NoError(t, db.Migrate(t.Context(), toys()))
+	_, err := db.Exec(t.Context(), `INSERT INTO {p}toy_event (name, n, time) VALUES ('a', '7x', 'noon')`)
+	require.NoError(t, err)
+	var n int64
+	err = db.QueryRow(t.Context(), `SELECT n FROM {p}toy_event`).Scan(&n)
+	require.ErrorIs(t, err, fault.Corrupt)
+	var at time.Time
+	err = db.QueryRow(t.Context(), `SELECT time FROM {p}toy_event`).Scan(sqlstore.Millis(&at))
+	require.ErrorIs(t, err, fault.Corrupt)
+	require.ErrorContains(t, err, `"time": want a time in milliseconds, found string`)
 }
 
 func TestTextOrder(t *testing.T) {
@@ -219,6 +238,27 @@ func TestTextOrder(t *testing.T) {
 		}, `SELECT name FROM {p}toy_event ORDER BY name`)
 		require.NoError(t, err)
 		require.Equal(t, []string{"Z", "a", "aB", "a_", "b", "é", "日本"}, got, "by bytes")
+	})
+}
+
+// What fails is not there, though its ctx ends while it commits.
+func TestTxWhoseCtxEnds(t *testing.T) {
+	sqltest.Each(t, toys(), func(t *testing.T, open sqltest.Open) {
+		ctx, db := context.Background(), open(t)
+		if db.Dialect() == sqlstore.PostgreSQL {
+			t.Skip("a commit that is under way there may end either way")
+		}
+		want := 0
+		for i := range 100 {
+			ending, cancel := context.WithTimeout(ctx, time.Duration(i)*20*time.Microsecond)
+			err := next(ending, db, fmt.Sprint(i))
+			cancel()
+			if err == nil {
+				want++
+			}
+			rows, _ := count(t, db)
+			require.Equal(t, want, rows, "reported: %v", err)
+		}
 	})
 }
 

@@ -27,6 +27,10 @@ const (
 	maxErrorLength      = 6000 // of a failed run; longer ones are cut
 )
 
+// maxIndexed bounds, in bytes of UTF-8, what tells a file or an input of a run
+// apart: PostgreSQL's indexes take 2,704 bytes a row.
+const maxIndexed = 2000
+
 // keyProblem says what is wrong with the key of a metric, param or tag, or "".
 func keyProblem(what, key string) string {
 	switch {
@@ -117,6 +121,9 @@ func checkInput(in Input) error {
 	c.required("name", in.Name, maxInputLength)
 	c.required("digest", in.Digest, maxInputLength)
 	c.add(textProblem("context", in.Context, maxInputLength))
+	if n := len(in.Name) + len(in.Digest) + len(in.Context); n > maxIndexed {
+		c.Addf("name, digest and context take %d bytes together, the limit is %d", n, maxIndexed)
+	}
 	c.add(textProblem("source", in.Source, maxSourceLength))
 	if in.Rows < 0 {
 		c.Addf("%d rows", in.Rows)
@@ -133,6 +140,9 @@ func checkArtifactPath(name string) error {
 		c.Addf("path %q: want a relative path with / between its parts, without . and ..", name)
 	}
 	c.add(textProblem("path", name, maxArtifactLength))
+	if len(name) > maxIndexed {
+		c.Addf("the path takes %d bytes, the limit is %d", len(name), maxIndexed)
+	}
 	return c.Err()
 }
 

@@ -26,7 +26,8 @@ func Schema() sqlstore.Schema { return sqlstore.Schema{Domain: "drift", Files: m
 // as its transaction is.
 type Store struct {
 	drift.UnimplementedStore
-	db *sqlstore.DB
+	db    *sqlstore.DB
+	owned bool // Close closes db
 }
 
 var _ drift.Store = (*Store)(nil)
@@ -43,7 +44,7 @@ func Open(ctx context.Context, url string, opts *sqlstore.Options) (*Store, erro
 	if err != nil {
 		return nil, fmt.Errorf("driftsql: %w", err)
 	}
-	s := New(db)
+	s := &Store{db: db, owned: true}
 	if err := s.Migrate(ctx); err != nil {
 		_ = db.Close() // the first error is the one to report
 		return nil, err
@@ -66,7 +67,12 @@ func (s *Store) Migrate(ctx context.Context) error {
 func (s *Store) WithTx(tx *sql.Tx) *Store { return New(s.db.WithTx(tx)) }
 
 // Close closes the database if Open opened it.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	if !s.owned {
+		return nil
+	}
+	return s.db.Close()
+}
 
 // Saves of a model go one after the other: each holds the checkpoint's row until
 // it is committed, so that a Seq that is read is followed by larger ones only.

@@ -116,3 +116,12 @@ func TestMigrationsCanBeReviewed(t *testing.T) {
 		require.NotContains(t, steps[0].SQL, "{")
 	}
 }
+
+// Whose database it is, closes it.
+func TestCloseLeavesTheDatabaseOfNewOpen(t *testing.T) {
+	db := sqltest.SQLite(t)
+	s := driftsql.New(db)
+	require.NoError(t, s.Migrate(t.Context()))
+	require.NoError(t, s.Close())
+	require.NoError(t, driftsql.New(db).Migrate(t.Context()))
+}

@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"net/url"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,6 +67,6 @@ func With(t testing.TB, rawURL, option, value string) string {
 	require.NoError(t, err)
 	values := u.Query()
 	values.Set(option, value)
-	u.RawQuery = values.Encode()
+	u.RawQuery = strings.ReplaceAll(values.Encode(), "+", "%20") // as libpq reads it
 	return u.String()
 }

@@ -3,6 +3,7 @@ package registrysql
 import (
 	"context"
 
+	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/registry"
 	"github.com/mlloop/mlloop/sqlstore"
 )
@@ -15,8 +16,9 @@ const eventColumns = `model, seq, version, kind, alias, was, became, digest, con
 func (m *locked) append(ctx context.Context, e registry.Event) (registry.Event, error) {
 	last := registry.Event{Seq: m.seq}
 	if m.seq > 0 {
-		if err := m.tx.QueryRow(ctx, `SELECT hash FROM {p}registry_event WHERE model = ? AND seq = ?`, m.id, m.seq).Scan(&last.Hash); err != nil {
-			return registry.Event{}, err
+		err := m.tx.QueryRow(ctx, `SELECT hash FROM {p}registry_event WHERE model = ? AND seq = ?`, m.id, m.seq).Scan(&last.Hash)
+		if err != nil {
+			return registry.Event{}, orElse(err, fault.Errorf(registry.ErrCorrupt, "model %s: its last event, %d, is missing from the audit trail: call VerifyAudit, restore a backup", m.name, m.seq))
 		}
 	}
 	e.Model, e.ModelID = m.name, m.id

@@ -23,7 +23,8 @@ func Schema() sqlstore.Schema { return sqlstore.Schema{Domain: "registry", Files
 // by several processes on one database too; one of WithTx is as its transaction.
 type Store struct {
 	registry.UnimplementedStore
-	db *sqlstore.DB
+	db    *sqlstore.DB
+	owned bool // Close closes db
 }
 
 var _ registry.Store = (*Store)(nil)
@@ -40,7 +41,7 @@ func Open(ctx context.Context, url string, opts *sqlstore.Options) (*Store, erro
 	if err != nil {
 		return nil, fmt.Errorf("registrysql: %w", err)
 	}
-	s := New(db)
+	s := &Store{db: db, owned: true}
 	if err := s.Migrate(ctx); err != nil {
 		_ = s.Close() // the first error is the one to report
 		return nil, fmt.Errorf("registrysql: open %s: %w", sqlstore.Redacted(url), err)
@@ -59,7 +60,12 @@ func (s *Store) Migrate(ctx context.Context) error { return s.db.Migrate(ctx, Sc
 func (s *Store) WithTx(tx *sql.Tx) *Store { return &Store{db: s.db.WithTx(tx)} }
 
 // Close closes the database if Open opened it.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	if !s.owned {
+		return nil
+	}
+	return s.db.Close()
+}
 
 // modelID is the id of the model whose name is the argument. As a value of its
 // own it lets an index give the rows of the model in their order.

@@ -208,3 +208,12 @@ func TestMigrationsCanBePrinted(t *testing.T) {
 		})
 	}
 }
+
+// Whose database it is, closes it.
+func TestCloseLeavesTheDatabaseOfNewOpen(t *testing.T) {
+	db := sqltest.SQLite(t)
+	s := registrysql.New(db)
+	require.NoError(t, s.Migrate(t.Context()))
+	require.NoError(t, s.Close())
+	require.NoError(t, registrysql.New(db).Migrate(t.Context()))
+}

@@ -2,6 +2,7 @@ package registrysql_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -63,6 +64,8 @@ func TestWhatIsChangedBesideTheTrailIsFound(t *testing.T) {
 	}{
 		{`UPDATE {p}registry_alias SET version = 2`, "", "", "alias champion points at version 2", "m@champion"},
 		{`UPDATE {p}registry_alias SET version = 2, seq = 3`, "", "", "alias champion points at version 2", "m@champion"},
+		{`UPDATE {p}registry_alias SET moved_at = moved_at - 1`, "", "", "alias champion was moved at", "m@champion"},
+		{`UPDATE {p}registry_model SET created_at = created_at - 1`, "model_immutable", "model", "the model was created at", ""},
 		{`DELETE FROM {p}registry_alias`, "", "", "alias champion points at version 0", ""},
 		{`UPDATE {p}registry_version SET state = 'approved' WHERE number = 2`, "", "", "version 2 is approved in its table, candidate", ""},
 		{`UPDATE {p}registry_model SET name = 'm2'`, "", "", `"m2" in its table, "m" by the trail`, ""},
@@ -96,6 +99,48 @@ func TestWhatIsChangedBesideTheTrailIsFound(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A row that is put back to what it was once fits an event, but not the newest.
+func TestAliasesThatArePutBackAreFound(t *testing.T) {
+	databases(t, func(t *testing.T, db *sqlstore.DB) {
+		models := history(t, db)
+		_, err := models.Promote(t.Context(), "m", 2, 1, registry.Change{})
+		require.NoError(t, err)
+		_, err = models.Resolve(t.Context(), "m@champion")
+		require.NoError(t, err)
+		_, err = db.Exec(t.Context(), `UPDATE {p}registry_alias SET version = 1, seq = 5, moved_at = (SELECT time FROM {p}registry_event WHERE seq = 5)`)
+		require.NoError(t, err)
+		for _, client := range []*registry.Client{models, registry.New(registrysql.New(db), artifact.Memory(), nil)} {
+			_, err = client.Resolve(t.Context(), "m@champion")
+			require.ErrorIs(t, err, registry.ErrCorrupt)
+			require.ErrorContains(t, err, "event 6 moved it since")
+		}
+	})
+}
+
+// Who was champion is told by events that nobody changed.
+func TestChampionAtOfAForgedEvent(t *testing.T) {
+	databases(t, func(t *testing.T, db *sqlstore.DB) {
+		models := history(t, db)
+		dropTrigger(t, db, "event_immutable", "event")
+		_, err := db.Exec(t.Context(), `UPDATE {p}registry_event SET became = '3', version = 3 WHERE seq = 5`)
+		require.NoError(t, err)
+		_, err = models.ChampionAt(t.Context(), "m", time.Now().Add(time.Hour))
+		require.ErrorIs(t, err, registry.ErrCorrupt)
+	})
+}
+
+// A model whose row names an event that is not there takes no change, and says why.
+func TestModelsWhoseLastEventIsMissing(t *testing.T) {
+	databases(t, func(t *testing.T, db *sqlstore.DB) {
+		models := history(t, db)
+		_, err := db.Exec(t.Context(), `UPDATE {p}registry_model SET seq = 99`)
+		require.NoError(t, err)
+		_, err = models.Register(t.Context(), "m", registrytest.Bundle(t, "4"), nil)
+		require.ErrorIs(t, err, registry.ErrCorrupt)
+		require.ErrorContains(t, err, "its last event, 99, is missing")
+	})
 }
 
 func dropTrigger(t *testing.T, db *sqlstore.DB, trigger, table string) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"sync"
 	"time"
 
@@ -155,7 +154,7 @@ func (c *Cache) hit(digest string) io.ReadCloser {
 		return nil
 	}
 	f, info, err := c.open(digest)
-	if err != nil || !os.SameFile(info, t.info) || info.Size() != t.info.Size() || !info.ModTime().Equal(t.info.ModTime()) {
+	if err != nil || !unchanged(t.info, info) {
 		delete(c.trusted, digest)
 		if err == nil {
 			_ = f.Close() // opened for reading

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,12 +19,12 @@ import (
 // fill verifies the file that is in the folder, or fetches it, and opens it.
 // Errors: errStream when the folder cannot take it; those of the store.
 func (c *Cache) fill(ctx context.Context, s Store, digest string) (io.ReadCloser, error) {
-	ok, err := c.verify(ctx, digest)
+	verified, err := c.verify(ctx, digest)
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
-		if err := c.fetch(ctx, s, digest); err != nil {
+	if verified == nil {
+		if verified, err = c.fetch(ctx, s, digest); err != nil {
 			return nil, err
 		}
 	}
@@ -31,10 +32,19 @@ func (c *Cache) fill(ctx context.Context, s Store, digest string) (io.ReadCloser
 	if err != nil {
 		return nil, c.streamBecause(err)
 	}
+	if !unchanged(verified, info) { // another process put a file in its place
+		_ = f.Close() // opened for reading
+		return nil, c.streamBecause(nil)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.trusted[digest] = &copied{info: info, used: time.Now()}
 	return f, nil
+}
+
+// unchanged reports whether a file is the one that was verified.
+func unchanged(verified, now fs.FileInfo) bool {
+	return os.SameFile(verified, now) && verified.Size() == now.Size() && verified.ModTime().Equal(now.ModTime())
 }
 
 func (c *Cache) streamBecause(err error) error {
@@ -44,62 +54,73 @@ func (c *Cache) streamBecause(err error) error {
 	return errStream
 }
 
-// verify hashes the file that is in the folder. A damaged one is removed. An
-// error is the context's.
-func (c *Cache) verify(ctx context.Context, digest string) (bool, error) {
-	f, _, err := c.open(digest)
+// verify hashes the file that is in the folder, and describes it; nil when there
+// is none that is sound. A damaged one is removed. An error is the context's.
+func (c *Cache) verify(ctx context.Context, digest string) (fs.FileInfo, error) {
+	f, info, err := c.open(digest)
 	if err != nil {
-		return false, nil
+		return nil, nil
 	}
 	got, _, err := blob.Copy(ctx, io.Discard, f, nil)
 	_ = f.Close() // opened for reading
 	switch {
 	case ctx.Err() != nil:
-		return false, ctx.Err()
+		return nil, ctx.Err()
 	case err == nil && got == digest:
 		c.count(&c.stats.Verified)
-		return true, nil
+		return info, nil
 	}
 	c.count(&c.stats.Damaged)
 	if root, err := c.disk.Sub(c.path); err == nil {
 		_ = root.Remove(digest) // or it is replaced
 		_ = root.Close()        // opened for its name alone
 	}
-	return false, nil
+	return nil, nil
 }
 
-// fetch copies the blob into the folder. Nothing is synced: what a machine that
-// dies leaves is hashed before it is used.
-func (c *Cache) fetch(ctx context.Context, s Store, digest string) error {
+// fetch copies the blob into the folder, and describes the file. Nothing is
+// synced: what a machine that dies leaves is hashed before it is used.
+func (c *Cache) fetch(ctx context.Context, s Store, digest string) (fs.FileInfo, error) {
 	info, err := s.Stat(ctx, digest)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	root, err := c.folder()
 	if err != nil {
-		return c.streamBecause(err)
+		return nil, c.streamBecause(err)
 	}
 	defer func() { _ = root.Close() }() // opened for its name alone
 	if !c.reserve(root, info.Size) {
-		return c.streamBecause(nil)
+		return nil, c.streamBecause(nil)
 	}
 	defer c.release(info.Size)
 	temp := atomicfile.Temp(digest)
 	file, err := atomicfile.Create(root, temp)
 	if err != nil {
-		return c.streamBecause(err)
+		return nil, c.streamBecause(err)
 	}
 	if err = c.copy(ctx, s, digest, file); err == nil {
-		if err = errors.Join(file.Close(), root.Rename(temp, digest)); err != nil {
-			err = c.streamBecause(err)
+		written, failed := c.place(root, file, temp, digest)
+		if failed == nil {
+			c.count(&c.stats.Fetched)
+			return written, nil
 		}
+		err = c.streamBecause(failed)
 	}
-	if err != nil {
-		file.Discard()
-		return err
+	file.Discard()
+	return nil, err
+}
+
+// place ends a file that was written, and gives it its name.
+func (c *Cache) place(root atomicfile.Folder, file *atomicfile.Pending, temp, digest string) (fs.FileInfo, error) {
+	if err := file.Close(); err != nil {
+		return nil, err
 	}
-	c.count(&c.stats.Fetched)
-	return nil
+	info, err := root.Lstat(temp)
+	if err == nil {
+		err = root.Rename(temp, digest)
+	}
+	return info, err
 }
 
 // folder opens the folder, and makes it if need be.

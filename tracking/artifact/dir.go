@@ -70,7 +70,7 @@ func (d *dir) Put(ctx context.Context, r io.Reader, opts *PutOptions) (string, i
 		err = blob.Expect(want, digest)
 	}
 	if err == nil {
-		err = d.publish(root, file, temp, digest)
+		err = d.publish(ctx, root, file, temp, digest)
 	}
 	if err != nil {
 		file.Discard()
@@ -104,7 +104,7 @@ func (d *dir) create() (atomicfile.Folder, error) {
 // publish gives a written file its name. A blob that is there already is
 // replaced by the same bytes, which mends a damaged one. The lock keeps it from
 // being taken for an old one that may expire.
-func (d *dir) publish(root atomicfile.Folder, file *atomicfile.Pending, temp, digest string) error {
+func (d *dir) publish(ctx context.Context, root atomicfile.Folder, file *atomicfile.Pending, temp, digest string) error {
 	err := file.Sync()
 	if err == nil {
 		err = atomicfile.MkdirAll(root, digest[:2]+"/"+digest[2:4])
@@ -112,8 +112,10 @@ func (d *dir) publish(root atomicfile.Folder, file *atomicfile.Pending, temp, di
 	if err != nil {
 		return d.unavailable(err)
 	}
-	lock, err := root.Lock(lockFile, false)
+	lock, err := lockWithin(ctx, root, false)
 	switch {
+	case ctx.Err() != nil && err != nil:
+		return ctx.Err()
 	case errors.Is(err, errors.ErrUnsupported): // and so is Expire
 	case err != nil:
 		return d.unavailable(err)

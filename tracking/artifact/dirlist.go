@@ -106,8 +106,10 @@ func (d *dir) Expire(ctx context.Context, digest string, before time.Time) (bool
 		return false, err
 	}
 	defer func() { _ = root.Close() }() // opened for its name alone
-	lock, err := root.Lock(lockFile, true)
+	lock, err := lockWithin(ctx, root, true)
 	switch {
+	case ctx.Err() != nil && err != nil:
+		return false, ctx.Err()
 	case errors.Is(err, errors.ErrUnsupported):
 		return false, fault.Errorf(ErrUnsupported, "artifacts in %s: the file system has no locks, so that a blob cannot be removed beside those that are being put: keep the artifacts on another one (%w)", d.path, err)
 	case err != nil:

@@ -58,7 +58,8 @@ func (s *Store) Migrate(ctx context.Context) error {
 }
 
 // WithTx returns a store that does everything inside tx, a transaction of the
-// service's own; see sqlstore.DB.WithTx. It is not safe for concurrent use.
+// service's own; see sqlstore.DB.WithTx. It is not safe for concurrent use: call
+// it directly, as a tracking.Client writes in the background.
 func (s *Store) WithTx(tx *sql.Tx) *Store { return New(s.db.WithTx(tx)) }
 
 // Close closes the database if Open opened it.

@@ -24,8 +24,6 @@ func Example() {
 		panic(err)
 	}
 	defer files.Close()
-	fmt.Println(files.Migrate(ctx))
-
 	digest, size, err := files.Put(ctx, strings.NewReader("hello, world"), nil)
 	fmt.Println(digest[:8], size, err)
 	part, err := files.GetRange(ctx, digest, 7, -1)
@@ -36,7 +34,6 @@ func Example() {
 	text, err := io.ReadAll(part)
 	fmt.Println(string(text), err)
 	// Output:
-	// <nil>
 	// 09ca7e4e 12 <nil>
 	// world <nil>
 }

@@ -42,18 +42,23 @@ var _ artifact.Store = (*Store)(nil)
 // Schema returns the tables of the store.
 func Schema() sqlstore.Schema { return sqlstore.Schema{Domain: "artifact", Files: migrations} }
 
-// Open opens the database at the URL, see sqlstore.Open. Errors: those of
-// sqlstore.Open.
+// Open opens the database at the URL and brings its tables up to date. Close the
+// store. Errors: those of sqlstore.Open and Migrate.
 func Open(ctx context.Context, url string, opts *sqlstore.Options) (*Store, error) {
 	db, err := sqlstore.Open(ctx, url, opts)
 	if err != nil {
 		return nil, fmt.Errorf("artifactsql: %w", err)
 	}
-	return &Store{db: db, owned: true}, nil
+	s := &Store{db: db, owned: true}
+	if err := s.Migrate(ctx); err != nil {
+		_ = db.Close() // the first error is the one to report
+		return nil, fmt.Errorf("artifactsql: open %s: %w", sqlstore.Redacted(url), err)
+	}
+	return s, nil
 }
 
 // New returns the store in a database that is open already, and that Close
-// leaves open. It does no I/O.
+// leaves open. It does no I/O: call Migrate before the first use of a database.
 func New(db *sqlstore.DB) *Store { return &Store{db: db} }
 
 // WithTx returns the store inside a transaction of the service's own: a Put is
