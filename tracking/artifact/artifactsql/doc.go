@@ -3,7 +3,6 @@
 //
 //	files, err := artifactsql.Open(ctx, "postgres://ml@db/shop", &sqlstore.Options{Schema: "mlloop"})
 //	defer files.Close()
-//	err = files.Migrate(ctx)
 //	models := registry.New(store, files, &registry.Options{Cache: artifact.NewCache("cache", nil)})
 //
 // A blob lies in chunks of 1 MiB, which come and go one at a time: neither Put

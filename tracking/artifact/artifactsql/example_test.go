@@ -24,7 +24,6 @@ func Example() {
 		panic(err)
 	}
 	defer files.Close()
-	fmt.Println(files.Migrate(ctx))
 
 	digest, size, err := files.Put(ctx, strings.NewReader("hello, world"), nil)
 	fmt.Println(digest[:8], size, err)
@@ -36,7 +35,6 @@ func Example() {
 	text, err := io.ReadAll(part)
 	fmt.Println(string(text), err)
 	// Output:
-	// <nil>
 	// 09ca7e4e 12 <nil>
 	// world <nil>
 }

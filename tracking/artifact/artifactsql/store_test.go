@@ -260,7 +260,6 @@ func TestOpen(t *testing.T) {
 	url := "sqlite:" + filepath.Join(t.TempDir(), "x.db")
 	s, err := artifactsql.Open(t.Context(), url, nil)
 	require.NoError(t, err)
-	require.NoError(t, s.Migrate(t.Context()))
 	digest := put(t, s, []byte("x"))
 	require.NoError(t, s.Close())
 	s, err = artifactsql.Open(t.Context(), url, nil)
