@@ -38,18 +38,14 @@ func Migrations(dialect sqlstore.Dialect, opts *Options) (string, error) {
 // EngineMigrations returns the SQL with which an administrator makes the engine's
 // schema and tables in a PostgreSQL database, where the service's role may not: on
 // SQLite, and where a role may, the engine does so when it is launched. The
-// statements are to be run outside of a transaction, as psql -f does. role, if any,
-// is given all rights to them. Errors: Invalid for the options.
-func EngineMigrations(opts *Options, role string) (string, error) {
-	db := sqlstore.New(nil, PostgreSQL, opts.tables()) // only its names are wanted
+// statements are to be run one by one and outside of a transaction, as psql does.
+// role, if any, is given all rights to them. Errors: Invalid for the options.
+func EngineMigrations(opts *Options, role string) ([]string, error) {
 	if _, err := Schema().Migrations(PostgreSQL, opts.tables()); err != nil {
-		return "", fmt.Errorf("retrainsql: migrations of the engine: %w", err)
+		return nil, fmt.Errorf("retrainsql: migrations of the engine: %w", err)
 	}
-	statements, err := retraindbos.New(db, opts.engine()).Migrations(role)
-	if err != nil {
-		return "", fmt.Errorf("retrainsql: %w", err)
-	}
-	return strings.Join(statements, "\n\n") + "\n", nil
+	db := sqlstore.New(nil, PostgreSQL, opts.tables()) // only its names are wanted
+	return retraindbos.New(db, opts.engine()).Migrations(role)
 }
 
 // migrate brings all tables up to date.
