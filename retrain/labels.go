@@ -67,8 +67,8 @@ func (q labelQuery) validate(p *fault.Problems) {
 	}
 }
 
-// Labels implements LabelSource.
-func (q labelQuery) Labels(ctx context.Context, since time.Time, yield func(KnownLabel) error) (err error) {
+// filled returns the arguments of the query that asks for what came since.
+func (q labelQuery) filled(since time.Time) []any {
 	filled := make([]any, len(q.args))
 	for i, a := range q.args {
 		switch a.(type) {
@@ -80,7 +80,12 @@ func (q labelQuery) Labels(ctx context.Context, since time.Time, yield func(Know
 			filled[i] = a
 		}
 	}
-	rows, err := q.db.QueryContext(ctx, q.query, filled...)
+	return filled
+}
+
+// Labels implements LabelSource.
+func (q labelQuery) Labels(ctx context.Context, since time.Time, yield func(KnownLabel) error) (err error) {
+	rows, err := q.db.QueryContext(ctx, q.query, q.filled(since)...)
 	if err != nil {
 		return err
 	}
