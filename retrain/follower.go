@@ -63,7 +63,7 @@ func Follow(model string, stores *Stores, opts *FollowOptions) (*Follower, error
 	if err := f.validate(); err != nil {
 		return nil, fmt.Errorf("retrain: follow %q: %w", model, err)
 	}
-	models := registry.New(stores.Registry, stores.Artifacts, &registry.Options{Actor: "mlloop/retrain", Logger: f.opts.Logger})
+	models := registry.New(stores.Registry, stores.Artifacts, &registry.Options{Actor: "mlloop/retrain", Cache: stores.Cache, Logger: f.opts.Logger})
 	rate := Rollout{ShadowRate: f.opts.ShadowRate}.withDefaults().ShadowRate
 	f.server = newServer(models, stores.Serve, f.opts.Flavors, f.opts.Now, f.opts.Logger, rate)
 	f.handler = servehttp.New(f.server, nil)

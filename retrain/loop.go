@@ -96,7 +96,7 @@ func (l *Loop) Server() *serve.Server { return l.server }
 // registry returns the registry's front, stamping changes with now; the zero
 // time stands for the present.
 func (l *Loop) registry(now time.Time) *registry.Client {
-	o := &registry.Options{Actor: "mlloop/retrain", Logger: l.config.Logger}
+	o := &registry.Options{Actor: "mlloop/retrain", Cache: l.config.Stores.Cache, Logger: l.config.Logger}
 	if !now.IsZero() {
 		o.Now = func() time.Time { return now }
 	}

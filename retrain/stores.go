@@ -24,6 +24,9 @@ type Stores struct {
 	Retrain   Store
 	Engine    Engine
 
+	// Cache keeps the files of the models that are served on this machine, so that
+	// a restart or a roll-back reads none of Artifacts again. Nil: there is none.
+	Cache *artifact.Cache
 	// OwnsArtifacts says that nothing but these stores puts anything into Artifacts,
 	// so that Collect may remove what none of them names.
 	OwnsArtifacts bool

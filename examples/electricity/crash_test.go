@@ -139,7 +139,7 @@ func stored(t *testing.T, dir string) contents {
 	retrainings, err := stores.Retrain.Retrainings(ctx, retrain.RetrainingQuery{Model: model})
 	require.NoError(t, err)
 	for _, r := range retrainings {
-		r.RunID = ""
+		r.RunID, r.Rev, r.Token = "", 0, 0 // each life writes under a token of its own
 		c.retrainings = append(c.retrainings, fmt.Sprintf("%+v", r))
 	}
 	events, err := stores.Retrain.Events(ctx, retrain.EventQuery{Model: model})

@@ -44,9 +44,16 @@ func Schema(t testing.TB) string {
 		db, err := sql.Open("pgx", u)
 		require.NoError(t, err)
 		defer func() { _ = db.Close() }()
-		_, err = db.ExecContext(ctx, `DO $$ DECLARE name text; BEGIN
-			FOR name IN SELECT nspname FROM pg_namespace WHERE nspname = '`+name+`' OR starts_with(nspname, '`+name+`_')
-			LOOP EXECUTE format('DROP SCHEMA %I CASCADE', name); END LOOP; END $$`)
+		// Again on an error: PgBouncer 1.18 was seen to give a new connection the
+		// answer to another one's cancel request.
+		for range 5 {
+			_, err = db.ExecContext(ctx, `DO $$ DECLARE name text; BEGIN
+				FOR name IN SELECT nspname FROM pg_namespace WHERE nspname = '`+name+`' OR starts_with(nspname, '`+name+`_')
+				LOOP EXECUTE format('DROP SCHEMA %I CASCADE', name); END LOOP; END $$`)
+			if err == nil {
+				break
+			}
+		}
 		require.NoError(t, err)
 	})
 	return name
