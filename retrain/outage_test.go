@@ -195,3 +195,47 @@ func TestFirstFitIsMadeOnce(t *testing.T) {
 	retraintest.RequirePromoted(t, w.loop, 1)
 	retraintest.RequireNoEvent(t, w.loop, retrain.EventByHand)
 }
+
+// awayServe is a serving log whose routes can be away.
+type awayServe struct {
+	serve.Store
+	away *bool
+}
+
+func (s awayServe) Route(ctx context.Context, model string) (serve.Route, error) {
+	if *s.away {
+		return serve.Route{}, fault.Errorf(fault.Unavailable, "%w", errRefused)
+	}
+	return s.Store.Route(ctx, model)
+}
+
+// awayState is a store whose states can be away.
+type awayState struct {
+	retrain.Store
+	away *bool
+}
+
+func (s awayState) State(ctx context.Context, model string) (retrain.State, error) {
+	if *s.away {
+		return retrain.State{}, fault.Errorf(fault.Unavailable, "%w", errRefused)
+	}
+	return s.Store.State(ctx, model)
+}
+
+// TestOutageIsOver takes the stores of a process away that leads: it follows what
+// it knows meanwhile. Once they are back nothing is told as failing.
+func TestOutageIsOver(t *testing.T) {
+	away := false
+	w := newWorld(t, newStream(t, 40*rowsADay, never), func(c *retrain.Config) {
+		stores := *c.Stores
+		stores.Serve, stores.Retrain = awayServe{stores.Serve, &away}, awayState{stores.Retrain, &away}
+		c.Stores = &stores
+	})
+	w.start(20 * rowsADay)
+	w.run(21 * rowsADay)
+	away = true
+	require.Error(t, w.loop.Step(t.Context(), at(w.row)))
+	away = false
+	require.NoError(t, w.loop.Step(t.Context(), at(w.row)))
+	require.Empty(t, w.status().Failing)
+}

@@ -225,6 +225,15 @@ func (b *board) onlyFollows() {
 	}
 }
 
+// steps forgets the failures of following, which this process does no more, and
+// those of finding out who leads.
+func (b *board) steps() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.failing, partFollow)
+	delete(b.failing, partStores)
+}
+
 // fails reports whether a part failed when it was last done.
 func (b *board) fails(part string) bool {
 	b.mu.Lock()

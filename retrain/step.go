@@ -54,6 +54,7 @@ func (l *Loop) stepOrFollow(ctx context.Context, now time.Time) error {
 		l.status.succeed(partStores)
 		return l.follow(ctx)
 	}
+	l.status.steps()
 	held, stop := l.leads.hold(ctx)
 	defer stop()
 	if err = l.step(held, now); err != nil && l.deposed(ctx, held, now, err) {

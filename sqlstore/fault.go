@@ -61,7 +61,7 @@ func transient(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch pg.Code {
-		case pgSerialization, pgDeadlock, pgLockNotAvailable, pgTooManyConnections:
+		case pgSerialization, pgDeadlock, pgLockNotAvailable, pgTooManyConnections, pgIdleTooLong:
 			return true
 		}
 		return false

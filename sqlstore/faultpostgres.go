@@ -11,6 +11,7 @@ const (
 	pgSerialization      = "40001"
 	pgDeadlock           = "40P01"
 	pgLockNotAvailable   = "55P03"
+	pgIdleTooLong        = "25P03"
 	pgTooManyConnections = "53300"
 	pgUnique             = "23505"
 	pgForeignKey         = "23503"
@@ -31,6 +32,8 @@ func postgresFault(code string, err error) error {
 		return fault.Errorf(fault.AlreadyExists, "already exists: %w", err)
 	case pgForeignKey:
 		return fault.Errorf(fault.NotFound, "refers to something that does not exist: %w", err)
+	case pgIdleTooLong:
+		return fault.Errorf(fault.Unavailable, "the process stood still in the middle of a transaction, which was undone: try again: %w", err)
 	case pgSerialization, pgDeadlock, pgLockNotAvailable:
 		return fault.Errorf(fault.Unavailable, "other transactions were in the way: try again: %w", err)
 	case pgTooManyConnections:

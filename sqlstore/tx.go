@@ -61,13 +61,25 @@ func (t *Tx) QueryRow(ctx context.Context, query string, args ...any) Row {
 	return Row{rows, err}
 }
 
-// ForUpdate ends a SELECT that locks the rows it reads: empty on SQLite, whose
-// writers come one after the other anyway.
+// ForUpdate ends a SELECT that locks the rows it reads, behind a WHERE: empty on
+// SQLite, whose writers come one after the other anyway. It is Brief too.
 func (t *Tx) ForUpdate() string {
 	if t.Dialect() == PostgreSQL {
-		return " FOR UPDATE"
+		return t.Brief() + " FOR UPDATE"
 	}
 	return ""
+}
+
+// Brief is a condition that holds, behind the WHERE of a statement that locks what
+// other processes wait for. With it PostgreSQL ends the transaction when nothing
+// comes from its process for 5 s: one that is suspended or cut off from the
+// network would hold its locks as long as it is, or for hours. The service's own
+// transaction is left alone. SQLite ends those of dead processes only.
+func (t *Tx) Brief() string {
+	if t.Dialect() != PostgreSQL || t.db.tx != nil {
+		return ""
+	}
+	return " AND set_config('idle_in_transaction_session_timeout', '5000', true) IS NOT NULL"
 }
 
 // prepared returns the statement as it was prepared before, nil when it was not:

@@ -80,7 +80,7 @@ const (
 	firstCheckpoint = `INSERT INTO {p}drift_checkpoint (version, rev, token, prediction_seq, label_seq, checked_at, state, model, alert_seq)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (model) DO NOTHING RETURNING alert_seq`
 	nextCheckpoint = `UPDATE {p}drift_checkpoint SET version = ?, rev = ?, token = ?, prediction_seq = ?, label_seq = ?, checked_at = ?, state = ?
-	WHERE model = ? AND rev = ? AND token <= ? RETURNING alert_seq`
+	WHERE model = ? AND rev = ? AND token <= ?`
 )
 
 const saveAlert = `INSERT INTO {p}drift_alert AS stored (id, model, seq, version, source, severity, findings, magnitude, worst, fired_at, resolved_at, reason)
@@ -134,7 +134,7 @@ func (s *Store) saveCheckpoint(ctx context.Context, tx *sqlstore.Tx, c drift.Che
 	state := append([]byte{}, c.State...) // never NULL
 	query, args := firstCheckpoint, []any{c.Version, c.Rev, c.Token, c.PredictionSeq, c.LabelSeq, c.At.UnixMilli(), state, c.Model}
 	if c.Rev > 1 {
-		query, args = nextCheckpoint, append(args, c.Rev-1, c.Token)
+		query, args = nextCheckpoint+tx.Brief()+` RETURNING alert_seq`, append(args, c.Rev-1, c.Token)
 	}
 	err = tx.QueryRow(ctx, query, args...).Scan(&seq)
 	if !errors.Is(err, drift.ErrNotFound) {

@@ -24,7 +24,11 @@ func (s *Store) PutRoute(ctx context.Context, r serve.Route) error {
 		text, args = updateRoute, append(args, r.Rev-1, r.Token)
 	}
 	err := s.db.Tx(ctx, func(tx *sqlstore.Tx) error {
-		n, err := tx.Exec(ctx, text, args...)
+		statement := text
+		if r.Rev != 1 {
+			statement += tx.Brief()
+		}
+		n, err := tx.Exec(ctx, statement, args...)
 		if err != nil || n == 1 {
 			return s.routes.notify(ctx, tx, r.Model, err)
 		}
