@@ -33,28 +33,33 @@ func CheckSave(c Checkpoint, changed []Alert) error {
 			problems.Addf("alert %s comes twice", a.ID)
 		}
 		seen[a.ID] = true
-		for _, text := range []string{a.ID, a.Source, string(a.Severity), a.Reason} {
-			checkText(&problems, fmt.Sprintf("alert %d", i), text)
-		}
 		if a.Model != c.Model {
 			problems.Addf("alert %s is of model %q, the checkpoint of %q", a.ID, a.Model, c.Model)
 		}
-		if a.FiredAt.IsZero() {
-			problems.Addf("alert %s has no time of firing", a.ID)
-		}
-		if !a.Firing() && a.ResolvedAt.Before(a.FiredAt) {
-			problems.Addf("alert %s resolved before it fired", a.ID)
-		}
-		if sum := a.Magnitude + a.Worst; math.IsNaN(sum) || math.IsInf(sum, 0) {
-			problems.Addf("alert %s: its magnitude is not finite", a.ID)
-		}
-		for _, f := range a.Columns {
-			if sum := f.Value + f.Threshold + f.PValue; math.IsNaN(sum) || math.IsInf(sum, 0) {
-				problems.Addf("alert %s: column %q: a figure is not finite", a.ID, f.Column)
-			}
-		}
+		checkAlert(&problems, i, a)
 	}
 	return problems.Err()
+}
+
+// checkAlert adds what is wrong with the i-th alert alone.
+func checkAlert(p *fault.Problems, i int, a Alert) {
+	for _, text := range []string{a.ID, a.Source, string(a.Severity), a.Reason} {
+		checkText(p, fmt.Sprintf("alert %d", i), text)
+	}
+	if a.FiredAt.IsZero() {
+		p.Addf("alert %s has no time of firing", a.ID)
+	}
+	if !a.Firing() && a.ResolvedAt.Before(a.FiredAt) {
+		p.Addf("alert %s resolved before it fired", a.ID)
+	}
+	if sum := a.Magnitude + a.Worst; math.IsNaN(sum) || math.IsInf(sum, 0) {
+		p.Addf("alert %s: its magnitude is not finite", a.ID)
+	}
+	for _, f := range a.Columns {
+		if sum := f.Value + f.Threshold + f.PValue; math.IsNaN(sum) || math.IsInf(sum, 0) {
+			p.Addf("alert %s: column %q: a figure is not finite", a.ID, f.Column)
+		}
+	}
 }
 
 // checkText reports what no database keeps.

@@ -282,6 +282,23 @@ func (w *writers) nameLater(rng *rand.Rand, digest string) {
 	w.mu.Unlock()
 }
 
+// putAgain now and then puts what Collect has just looked at, and names it later.
+func (w *writers) putAgain(rng *rand.Rand, digest string, writing *sync.WaitGroup) {
+	w.mu.Lock()
+	content := w.contents[digest]
+	w.mu.Unlock()
+	if rng.IntN(4) == 0 && content != "" {
+		begun := make(chan struct{})
+		again := rand.New(rand.NewPCG(rng.Uint64(), rng.Uint64()))
+		writing.Go(func() {
+			w.put(content)
+			close(begun)
+			w.nameLater(again, digest)
+		})
+		<-begun
+	}
+}
+
 func collectBesideWriters(t *testing.T, seed uint64) {
 	w := &writers{garbage: newGarbage(t), contents: map[string]string{}, named: map[string]bool{}}
 	stop, removed := make(chan struct{}), int64(0)
@@ -301,21 +318,7 @@ func collectBesideWriters(t *testing.T, seed uint64) {
 	for i := range 2 {
 		rng := rand.New(rand.NewPCG(seed, uint64(100+i)))
 		slow := *w.stores
-		slow.Artifacts = raced{slow.Artifacts, func(digest string) {
-			w.mu.Lock()
-			content := w.contents[digest]
-			w.mu.Unlock()
-			if rng.IntN(4) == 0 && content != "" {
-				begun := make(chan struct{})
-				again := rand.New(rand.NewPCG(seed, rng.Uint64()))
-				writing.Go(func() {
-					w.put(content)
-					close(begun)
-					w.nameLater(again, digest)
-				})
-				<-begun
-			}
-		}}
+		slow.Artifacts = raced{slow.Artifacts, func(digest string) { w.putAgain(rng, digest, &writing) }}
 		slow.Tracking = slowRuns{slow.Tracking, func() { time.Sleep(time.Duration(rng.Int64N(int64(5 * time.Minute)))) }}
 		collecting.Go(func() {
 			for {
@@ -341,6 +344,11 @@ func collectBesideWriters(t *testing.T, seed uint64) {
 	collecting.Wait()
 	writing.Wait()
 	require.Positive(t, removed, "garbage came up and was removed meanwhile")
+	w.checkLeft(t)
+}
+
+// checkLeft collects once more, when everything is old: what has a name is left.
+func (w *writers) checkLeft(t *testing.T) {
 	time.Sleep(2 * time.Hour)
 	w.collect(&retrain.CollectOptions{Grace: time.Hour})
 	for digest := range w.contents {

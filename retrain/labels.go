@@ -41,7 +41,7 @@ type (
 //
 //	retrain.LabelQuery(db, "SELECT prediction_id, churned, known_at FROM outcomes WHERE known_at > ?")
 //
-// Arguments of type Since and SinceMilli are filled in; without arguments there
+// On PostgreSQL an argument is $1. Those of type Since and SinceMilli are filled in; without arguments there
 // is one Since. The query is made at every step, from five minutes before the
 // latest known_at that was read: a transaction that commits later than that after
 // its known_at is missed. Rows whose label is null are passed over.
@@ -67,8 +67,8 @@ func (q labelQuery) validate(p *fault.Problems) {
 	}
 }
 
-// Labels implements LabelSource.
-func (q labelQuery) Labels(ctx context.Context, since time.Time, yield func(KnownLabel) error) (err error) {
+// filled returns the arguments of the query that asks for what came since.
+func (q labelQuery) filled(since time.Time) []any {
 	filled := make([]any, len(q.args))
 	for i, a := range q.args {
 		switch a.(type) {
@@ -80,7 +80,12 @@ func (q labelQuery) Labels(ctx context.Context, since time.Time, yield func(Know
 			filled[i] = a
 		}
 	}
-	rows, err := q.db.QueryContext(ctx, q.query, filled...)
+	return filled
+}
+
+// Labels implements LabelSource.
+func (q labelQuery) Labels(ctx context.Context, since time.Time, yield func(KnownLabel) error) (err error) {
+	rows, err := q.db.QueryContext(ctx, q.query, q.filled(since)...)
 	if err != nil {
 		return err
 	}
@@ -92,6 +97,10 @@ func (q labelQuery) Labels(ctx context.Context, since time.Time, yield func(Know
 	if len(names) != 3 && len(names) != 4 {
 		return fault.Errorf(fault.Invalid, "the query gives %d columns, want the prediction's id, its label, when that became known, and optionally the row's place in its request", len(names))
 	}
+	decimals, err := decimalsOf(rows)
+	if err != nil {
+		return err
+	}
 	cells, targets := make([]any, len(names)), make([]any, len(names))
 	for i := range cells {
 		targets[i] = &cells[i]
@@ -100,7 +109,7 @@ func (q labelQuery) Labels(ctx context.Context, since time.Time, yield func(Know
 		if err := rows.Scan(targets...); err != nil {
 			return err
 		}
-		label, err := knownLabel(names, cells)
+		label, err := knownLabel(names, cells, decimals)
 		if err != nil {
 			return fmt.Errorf("row %d: %w", n, err)
 		}
@@ -114,8 +123,8 @@ func (q labelQuery) Labels(ctx context.Context, since time.Time, yield func(Know
 	return rows.Err()
 }
 
-func knownLabel(names []string, cells []any) (KnownLabel, error) {
-	values, err := cellValues(names, cells)
+func knownLabel(names []string, cells []any, decimals []bool) (KnownLabel, error) {
+	values, err := cellValues(names, cells, decimals)
 	if err != nil {
 		return KnownLabel{}, err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mlloop/mlloop/internal/fault"
@@ -21,10 +23,12 @@ type AgoMilli time.Duration
 // not fill the service's memory.
 const maxQueryRows = 10_000_000
 
-// Query is the Source that reads the service's own database. Arguments of type
+// Query is the Source that reads the service's own database, in its own words (?
+// for an argument on SQLite, $1 on PostgreSQL). Arguments of type
 // Ago and AgoMilli are filled in from the time of the step. Columns become
 // Float64, Int64, Bool, String or Time by the Go types the driver returns;
-// a column with integers and floats becomes Float64.
+// a column with integers and floats becomes Float64. NUMERIC and DECIMAL, which
+// drivers give as text, become numbers.
 func Query(db *sql.DB, query string, args ...any) Source {
 	return rowQuery{db, query, args}
 }
@@ -74,6 +78,10 @@ func readQuery(ctx context.Context, db *sql.DB, query string, args []any) (*fram
 	if err != nil {
 		return nil, err
 	}
+	decimals, err := decimalsOf(rows)
+	if err != nil {
+		return nil, err
+	}
 	var records []frame.Row
 	cells := make([]any, len(names))
 	targets := make([]any, len(names))
@@ -87,7 +95,7 @@ func readQuery(ctx context.Context, db *sql.DB, query string, args []any) (*fram
 		if err := rows.Scan(targets...); err != nil {
 			return nil, err
 		}
-		values, err := cellValues(names, cells)
+		values, err := cellValues(names, cells, decimals)
 		if err != nil {
 			return nil, fmt.Errorf("row %d: %w", len(records)+1, err)
 		}
@@ -99,7 +107,39 @@ func readQuery(ctx context.Context, db *sql.DB, query string, args []any) (*fram
 	return unifyKinds(names, records)
 }
 
-func cellValues(names []string, cells []any) ([]frame.Value, error) {
+// decimalsOf says which columns are decimals by the database's word.
+func decimalsOf(rows *sql.Rows) ([]bool, error) {
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, err
+	}
+	decimals := make([]bool, len(types))
+	for i, t := range types {
+		name, _, _ := strings.Cut(strings.ToUpper(t.DatabaseTypeName()), "(")
+		decimals[i] = name == "NUMERIC" || name == "DECIMAL"
+	}
+	return decimals, nil
+}
+
+// decimalValue is the number that a decimal's text says, the text itself where
+// it says none.
+func decimalValue(text string) frame.Value {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return frame.IntValue(n)
+	}
+	if x, err := strconv.ParseFloat(text, 64); err == nil {
+		return frame.FloatValue(x)
+	}
+	return frame.StringValue(text)
+}
+
+func cellValues(names []string, cells []any, decimals []bool) ([]frame.Value, error) {
+	texts := func(i int, text string) frame.Value {
+		if decimals[i] {
+			return decimalValue(text)
+		}
+		return frame.StringValue(text)
+	}
 	values := make([]frame.Value, len(cells))
 	for i, cell := range cells {
 		switch v := cell.(type) {
@@ -111,9 +151,9 @@ func cellValues(names []string, cells []any) ([]frame.Value, error) {
 		case bool:
 			values[i] = frame.BoolValue(v)
 		case string:
-			values[i] = frame.StringValue(v)
+			values[i] = texts(i, v)
 		case []byte:
-			values[i] = frame.StringValue(string(v))
+			values[i] = texts(i, string(v))
 		case time.Time:
 			values[i] = frame.TimeValue(v.UnixMilli())
 		default:

@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib" // registers the "pgx" driver
 	"github.com/stretchr/testify/require"
 
+	"github.com/mlloop/mlloop/internal/pgtest"
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/train/frame"
 )
@@ -68,4 +70,39 @@ func TestQueryKinds(t *testing.T) {
 		{Name: "mixed", Kind: frame.Float64}, {Name: "bytes", Kind: frame.String}, {Name: "empty", Kind: frame.Float64}, {Name: "given", Kind: frame.String},
 	}, table.Schema())
 	require.Equal(t, frame.FloatValue(1), table.Row(0).Get("mixed"))
+}
+
+// TestQueriesOfPostgreSQL reads what a service's tables there are often made of.
+func TestQueriesOfPostgreSQL(t *testing.T) {
+	db, err := sql.Open("pgx", pgtest.URL(t))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, db.Close()) }()
+	conn := `"` + pgtest.Schema(t) + `"`
+	for _, statement := range []string{
+		`CREATE SCHEMA IF NOT EXISTS ` + conn,
+		`CREATE TABLE ` + conn + `.customers (id bigint, plan varchar(8), spend numeric(10,2), quota numeric, vip boolean, score real, seen_at timestamptz, churned numeric(1))`,
+		`INSERT INTO ` + conn + `.customers VALUES (1, 'basic', 10, 1, true, 0.5, '2026-03-01T00:00:00Z', 0), (2, NULL, 12.5, 0.25, false, NULL, '2026-03-02T00:00:00Z', 1)`,
+	} {
+		_, err := db.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	now := time.Date(2026, 3, 3, 0, 0, 0, 0, time.UTC)
+	table, err := retrain.Query(db, `SELECT * FROM `+conn+`.customers WHERE seen_at >= $1 ORDER BY id`, retrain.Ago(30*24*time.Hour)).Rows(t.Context(), now)
+	require.NoError(t, err)
+	require.Equal(t, frame.Schema{
+		{Name: "id", Kind: frame.Int64}, {Name: "plan", Kind: frame.String}, {Name: "spend", Kind: frame.Float64}, {Name: "quota", Kind: frame.Float64},
+		{Name: "vip", Kind: frame.Bool}, {Name: "score", Kind: frame.Float64}, {Name: "seen_at", Kind: frame.Time}, {Name: "churned", Kind: frame.Int64},
+	}, table.Schema())
+	require.Equal(t, frame.FloatValue(12.5), table.Row(1).Get("spend"))
+	require.Equal(t, frame.FloatValue(1), table.Row(0).Get("quota"))
+
+	var labels []retrain.KnownLabel
+	err = retrain.LabelQuery(db, `SELECT id::text, churned, seen_at FROM `+conn+`.customers WHERE seen_at > $1 ORDER BY id`, retrain.Since{}).
+		Labels(t.Context(), now.AddDate(0, -1, 0), func(k retrain.KnownLabel) error {
+			labels = append(labels, k)
+			return nil
+		})
+	require.NoError(t, err)
+	require.Len(t, labels, 2)
+	require.Equal(t, frame.IntValue(1), labels[1].Value, "a label is the value that the model learned")
 }

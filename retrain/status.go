@@ -208,7 +208,7 @@ func (b *board) succeed(part string) (again bool) {
 	defer b.mu.Unlock()
 	_, again = b.failing[part]
 	delete(b.failing, part)
-	if part != partStores {
+	if part != partFollow { // who only follows need not have opened everything
 		delete(b.failing, partStores)
 	}
 	return again

@@ -1,7 +1,9 @@
 package retrain_test
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/mlloop/mlloop/retrain"
 	"github.com/mlloop/mlloop/retrain/retraintest"
 	"github.com/mlloop/mlloop/train/metric"
+	"github.com/mlloop/mlloop/train/traintest"
 )
 
 // TestStatusOfAWatchThatFails keeps what was known before: an alert has not
@@ -133,4 +136,33 @@ func TestWaits(t *testing.T) {
 		waits(retrain.Every(day), retrain.Situation{Now: monday.Add(2 * day), LastStart: monday}))
 	require.Equal(t, "cron 0 3 * * 1: due since 2026-03-02T03:00:00Z",
 		waits(retrain.Cron("0 3 * * 1"), retrain.Situation{Now: monday.Add(2 * day), LastStart: monday}))
+}
+
+// noEngine is an engine whose database refuses it.
+type noEngine struct{ retrain.Engine }
+
+func (noEngine) Launch(context.Context) error { return errors.New("permission denied") }
+
+// TestStatusOfAnEngineThatCannotBeLaunched shows what keeps a process from
+// leading, although it follows the route meanwhile, and since when.
+func TestStatusOfAnEngineThatCannotBeLaunched(t *testing.T) {
+	stores := retraintest.NewStores()
+	stores.Engine = noEngine{stores.Engine}
+	now := monday
+	loop, err := retrain.New(retrain.Config{
+		Model: "churn", Stores: stores, Data: retrain.SourceFunc(visitors), Time: "seen_at", Label: "churned",
+		Trainer: new(traintest.Fake), Now: func() time.Time { return now }, Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, loop.Close(context.Background())) }()
+	for minute := range 3 {
+		now = monday.Add(time.Duration(minute) * time.Minute)
+		require.ErrorContains(t, loop.Step(t.Context(), now), "permission denied")
+	}
+	s, err := loop.Status(t.Context())
+	require.NoError(t, err)
+	require.Len(t, s.Failing, 1)
+	require.Equal(t, 3, s.Failing[0].Count)
+	require.Contains(t, s.LastError, "permission denied")
+	require.Equal(t, monday, s.FailingSince)
 }

@@ -51,6 +51,7 @@ func (l *Loop) stepOrFollow(ctx context.Context, now time.Time) error {
 		return errors.Join(err, l.follow(ctx))
 	}
 	if !leads {
+		l.status.succeed(partStores)
 		return l.follow(ctx)
 	}
 	l.status.steps()

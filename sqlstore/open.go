@@ -8,8 +8,9 @@ import (
 	"github.com/mlloop/mlloop/internal/fault"
 )
 
-// Open opens the database at the URL, checks that it answers, and returns it for
-// Close to close. No tables are made: see a store's Migrate.
+// Open opens the database at the URL, checks that it answers, brings the tables of
+// the schemas up to date, see DB.Migrate, and returns it for Close to close. Without
+// schemas no tables are made.
 //
 //	sqlite:PATH
 //	postgres://USER:PASSWORD@HOST:PORT/DATABASE
@@ -27,8 +28,8 @@ import (
 //
 // Errors: Unsupported for another scheme and a PostgreSQL that is too old,
 // Invalid for bad options, Unavailable when it cannot be reached, Denied for a
-// refused login, Corrupt when the file is no SQLite file.
-func Open(ctx context.Context, url string, opts *Options) (*DB, error) {
+// refused login, Corrupt when the file is no SQLite file; those of DB.Migrate.
+func Open(ctx context.Context, url string, opts *Options, schemas ...Schema) (*DB, error) {
 	open, dialect := openSQLite, SQLite
 	switch scheme := schemeOf(url); scheme {
 	case "sqlite":
@@ -46,6 +47,12 @@ func Open(ctx context.Context, url string, opts *Options) (*DB, error) {
 	}
 	db := New(pool, dialect, opts)
 	db.owned = true
+	for _, s := range schemas {
+		if err := db.Migrate(ctx, s); err != nil {
+			_ = db.Close() // the first error is the one to report
+			return nil, fmt.Errorf("open %s: %w", Redacted(url), err)
+		}
+	}
 	return db, nil
 }
 

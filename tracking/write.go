@@ -137,12 +137,19 @@ func (r *Run) narrow(ctx context.Context, n int, rest records, first string, err
 	return nil
 }
 
-// takesOther reports whether the store takes another point of the run, so that
-// it is the record that is wrong, not the store. A point may be written again.
+// takesOther reports whether the store takes another record of the run, so that
+// it is the record that is wrong, not the store. A point, or an input, may be
+// written again, and before its turn.
 func (r *Run) takesOther(ctx context.Context, rest records) bool {
-	for _, points := range [][]Metric{r.out.metrics, rest.metrics} {
-		if n := len(points); n > 0 {
-			return r.client.store.Log(ctx, r.info.ID, Batch{Metrics: points[n-1:]}) == nil
+	r.mu.Lock()
+	waiting := r.waiting
+	r.mu.Unlock()
+	for _, others := range []records{r.out, rest, waiting} {
+		if n := len(others.metrics); n > 0 {
+			return r.client.store.Log(ctx, r.info.ID, Batch{Metrics: others.metrics[n-1 : n : n]}) == nil
+		}
+		if n := len(others.inputs); n > 0 {
+			return r.client.store.Log(ctx, r.info.ID, Batch{Inputs: others.inputs[n-1 : n : n]}) == nil
 		}
 	}
 	return false

@@ -46,7 +46,7 @@ func loop() picture {
 			{X: 285, Y: 250, Anchor: "end", Kind: "note", Text: "fit again"},
 			{X: 442, Y: 232, Anchor: "middle", Kind: "note", Text: "promote or roll back"},
 			{X: 480, Y: 428, Anchor: "middle", Kind: "note", Text: "A challenger is compared with the champion on the same later rows, then answers in the shadow, then a share of the"},
-			{X: 480, Y: 446, Anchor: "middle", Kind: "note", Text: "traffic; only then does the alias move. All of it is kept in one SQLite file and runs inside your process."},
+			{X: 480, Y: 446, Anchor: "middle", Kind: "note", Text: "traffic; only then does the alias move. All of it is kept in one database and runs inside your process."},
 		},
 	}
 }

@@ -27,7 +27,7 @@ func Schema() sqlstore.Schema { return sqlstore.Schema{Domain: "drift", Files: m
 type Store struct {
 	drift.UnimplementedStore
 	db    *sqlstore.DB
-	owned bool // Close closes db
+	owned bool // Close closes the database
 }
 
 var _ drift.Store = (*Store)(nil)
@@ -38,17 +38,14 @@ func New(db *sqlstore.DB) *Store { return &Store{db: db} }
 
 // Open opens the database at the URL, such as sqlite:drift.db or
 // postgres://db/shop (see sqlstore.Open), and brings its tables up to date. Close
-// the store. Errors: those of sqlstore.Open and Migrate.
+// the store. Errors: those of sqlstore.Open.
 func Open(ctx context.Context, url string, opts *sqlstore.Options) (*Store, error) {
-	db, err := sqlstore.Open(ctx, url, opts)
+	db, err := sqlstore.Open(ctx, url, opts, Schema())
 	if err != nil {
 		return nil, fmt.Errorf("driftsql: %w", err)
 	}
-	s := &Store{db: db, owned: true}
-	if err := s.Migrate(ctx); err != nil {
-		_ = db.Close() // the first error is the one to report
-		return nil, err
-	}
+	s := New(db)
+	s.owned = true
 	return s, nil
 }
 
@@ -71,7 +68,10 @@ func (s *Store) Close() error {
 	if !s.owned {
 		return nil
 	}
-	return s.db.Close()
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("driftsql: close: %w", err)
+	}
+	return nil
 }
 
 // Saves of a model go one after the other: each holds the checkpoint's row until

@@ -145,23 +145,8 @@ func checkRandom(t *testing.T, s drift.Store) {
 	revs, tokens := map[string]int64{}, map[string]int64{}
 	for range 150 {
 		model := models[rng.IntN(2)]
-		var changed []drift.Alert
-		for range rng.IntN(3) {
-			a := alert(model, fmt.Sprint(rng.IntN(30)), rng.Int64N(10))
-			a.Columns, a.Worst = a.Columns[:rng.IntN(3)], float64(rng.IntN(2))
-			if rng.IntN(2) == 0 {
-				a = resolved(a, 5+rng.Int64N(10))
-			}
-			changed = append(changed, a)
-		}
-		c := checkpoint(model, rng.Int64N(100))
-		c.Rev, c.Token = revs[model]+1, tokens[model]
-		switch rng.IntN(6) {
-		case 0:
-			c.Rev += rng.Int64N(3) - 1
-		case 1:
-			c.Token += rng.Int64N(3) - 1
-		}
+		c, changed := randomSave(rng, model)
+		c.Rev, c.Token = revs[model]+c.Rev, tokens[model]+c.Token
 		want, got := mem.Save(t.Context(), c, changed), s.Save(t.Context(), c, changed)
 		for _, kind := range []error{drift.ErrInvalid, drift.ErrConflict} {
 			require.Equal(t, assert.ErrorIs(quiet{}, want, kind), assert.ErrorIs(quiet{}, got, kind), "%v against %v", want, got)
@@ -171,19 +156,48 @@ func checkRandom(t *testing.T, s drift.Store) {
 			revs[model], tokens[model] = c.Rev, c.Token
 		}
 		for _, m := range models {
-			q := drift.AlertQuery{Model: m, FiringOnly: rng.IntN(2) == 0, After: rng.Int64N(60), Limit: rng.IntN(4)}
-			for range rng.IntN(4) {
-				q.IDs = append(q.IDs, fmt.Sprint(rng.IntN(30)))
-			}
-			require.Equal(t, clean(query(t, mem, q)), clean(query(t, s, q)), "%+v", q)
-			all := drift.AlertQuery{Model: m}
-			require.Equal(t, clean(query(t, mem, all)), clean(query(t, s, all)))
-			wantC, wantErr := mem.Checkpoint(t.Context(), m)
-			gotC, gotErr := s.Checkpoint(t.Context(), m)
-			require.Equal(t, wantErr == nil, gotErr == nil)
-			require.Equal(t, wantC, gotC)
+			requireAlike(t, rng, mem, s, m)
 		}
 	}
+}
+
+// randomSave returns what a monitor might save. The checkpoint's Rev and Token are
+// what is added to those stored: 1 and 0, or a little beside that.
+func randomSave(rng *rand.Rand, model string) (drift.Checkpoint, []drift.Alert) {
+	var changed []drift.Alert
+	for range rng.IntN(3) {
+		a := alert(model, fmt.Sprint(rng.IntN(30)), rng.Int64N(10))
+		a.Columns, a.Worst = a.Columns[:rng.IntN(3)], float64(rng.IntN(2))
+		if rng.IntN(2) == 0 {
+			a = resolved(a, 5+rng.Int64N(10))
+		}
+		changed = append(changed, a)
+	}
+	c := checkpoint(model, rng.Int64N(100))
+	c.Rev, c.Token = 1, 0
+	switch rng.IntN(6) {
+	case 0:
+		c.Rev += rng.Int64N(3) - 1
+	case 1:
+		c.Token += rng.Int64N(3) - 1
+	}
+	return c, changed
+}
+
+// requireAlike asks both stores the same about a model.
+func requireAlike(t *testing.T, rng *rand.Rand, mem, s drift.Store, m string) {
+	t.Helper()
+	q := drift.AlertQuery{Model: m, FiringOnly: rng.IntN(2) == 0, After: rng.Int64N(60), Limit: rng.IntN(4)}
+	for range rng.IntN(4) {
+		q.IDs = append(q.IDs, fmt.Sprint(rng.IntN(30)))
+	}
+	require.Equal(t, clean(query(t, mem, q)), clean(query(t, s, q)), "%+v", q)
+	all := drift.AlertQuery{Model: m}
+	require.Equal(t, clean(query(t, mem, all)), clean(query(t, s, all)))
+	wantC, wantErr := mem.Checkpoint(t.Context(), m)
+	gotC, gotErr := s.Checkpoint(t.Context(), m)
+	require.Equal(t, wantErr == nil, gotErr == nil)
+	require.Equal(t, wantC, gotC)
 }
 
 // clean makes no difference between no alerts and none.

@@ -49,11 +49,20 @@ func supervise(ctx context.Context, o options, out io.Writer) error {
 	if err := f.until(ctx, func() bool { return f.leader != 0 && len(f.ready) == o.replicas }); err != nil {
 		return err
 	}
+	if err := f.killLeader(ctx); err != nil {
+		return err
+	}
+	return f.updateLeader(ctx, o.replicas > 2)
+}
+
+// killLeader kills the one that leads while callers ask all of them, and waits
+// until another leads.
+func (f *fleet) killLeader(ctx context.Context) error {
 	calls := startCallers(f.addrs)
 	time.Sleep(time.Second)
 
 	killed := f.leader
-	fmt.Fprintf(out, "kill -9 of replica %d, which leads\n", killed)
+	fmt.Fprintf(f.out, "kill -9 of replica %d, which leads\n", killed)
 	began := time.Now()
 	f.leader = 0
 	if err := f.commands[killed].Process.Kill(); err != nil {
@@ -65,24 +74,28 @@ func supervise(ctx context.Context, o options, out io.Writer) error {
 	took := time.Since(began)
 	time.Sleep(time.Second)
 	answered, failed := calls.stop()
-	fmt.Fprintf(out, "replica %d took over after %.1f s; callers asked %d times meanwhile and were answered %d times\n", f.leader, took.Seconds(), answered+failed, answered)
+	fmt.Fprintf(f.out, "replica %d took over after %.1f s; callers asked %d times meanwhile and were answered %d times\n", f.leader, took.Seconds(), answered+failed, answered)
 	if failed > 0 {
 		return fmt.Errorf("%d calls were not answered by any replica", failed)
 	}
+	return nil
+}
 
-	// A rolling update stops each cleanly: it hands the lead over at once.
+// updateLeader stops the one that leads as a rolling update does, cleanly: it
+// hands the lead over at once, where another is left.
+func (f *fleet) updateLeader(ctx context.Context, another bool) error {
 	stopped := f.leader
-	fmt.Fprintf(out, "SIGTERM to replica %d, which leads\n", stopped)
-	began = time.Now()
+	fmt.Fprintf(f.out, "SIGTERM to replica %d, which leads\n", stopped)
+	began := time.Now()
 	f.leader = 0
 	if err := f.commands[stopped].Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	if o.replicas > 2 {
+	if another {
 		if err := f.until(ctx, func() bool { return f.leader != 0 }); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "replica %d took over after %.1f s\n", f.leader, time.Since(began).Seconds())
+		fmt.Fprintf(f.out, "replica %d took over after %.1f s\n", f.leader, time.Since(began).Seconds())
 	}
 	return nil
 }

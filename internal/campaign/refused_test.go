@@ -53,19 +53,7 @@ func TestRefusedPostgreSQL(t *testing.T) {
 		`GRANT USAGE ON SCHEMA mlloop TO reader`, `GRANT SELECT ON ALL TABLES IN SCHEMA mlloop TO reader`,
 		`GRANT CREATE ON DATABASE postgres TO narrow`)
 
-	t.Run("a wrong password", func(t *testing.T) {
-		_, err := task{URL: as(t, server, "mlloop", secret), Schema: "mlloop"}.open(t.Context())
-		require.ErrorIs(t, err, fault.Denied)
-		require.NotContains(t, err.Error(), "s3cret")
-		require.ErrorContains(t, err, "password")
-	})
-	t.Run("no server there", func(t *testing.T) {
-		away := pgtest.StartServer(t)
-		away.Stop()
-		_, err := task{URL: as(t, away, "mlloop", secret)}.open(t.Context())
-		require.ErrorIs(t, err, fault.Unavailable)
-		require.NotContains(t, err.Error(), "s3cret")
-	})
+	testNoLogin(t, server, secret)
 	t.Run("a role that may only read", func(t *testing.T) {
 		reads := openStores(t, task{URL: as(t, server, "reader", secret), Schema: "mlloop"})
 		require.Equal(t, []string{"kept"}, eventTexts(t, reads))
@@ -89,6 +77,23 @@ func TestRefusedPostgreSQL(t *testing.T) {
 		require.ErrorIs(t, err, fault.Unsupported)
 		require.ErrorContains(t, err, "run the newer mlloop")
 		require.Equal(t, []string{"kept"}, eventTexts(t, stores), "what is open goes on")
+	})
+}
+
+// testNoLogin tells why nobody gets in, without the password.
+func testNoLogin(t *testing.T, server *pgtest.Server, secret string) {
+	t.Run("a wrong password", func(t *testing.T) {
+		_, err := task{URL: as(t, server, "mlloop", secret), Schema: "mlloop"}.open(t.Context())
+		require.ErrorIs(t, err, fault.Denied)
+		require.NotContains(t, err.Error(), "s3cret")
+		require.ErrorContains(t, err, "password")
+	})
+	t.Run("no server there", func(t *testing.T) {
+		away := pgtest.StartServer(t)
+		away.Stop()
+		_, err := task{URL: as(t, away, "mlloop", secret)}.open(t.Context())
+		require.ErrorIs(t, err, fault.Unavailable)
+		require.NotContains(t, err.Error(), "s3cret")
 	})
 }
 

@@ -15,8 +15,8 @@ import (
 //go:embed migration
 var migrations embed.FS
 
-// Schema returns the store's tables, whose migrations can be printed: see
-// sqlstore.Schema.
+// Schema returns the steps that make the store's tables, which can be printed
+// for an administrator.
 func Schema() sqlstore.Schema { return sqlstore.Schema{Domain: "registry", Files: migrations} }
 
 // Store is a registry.Store in a SQL database. It is safe for concurrent use,
@@ -24,34 +24,36 @@ func Schema() sqlstore.Schema { return sqlstore.Schema{Domain: "registry", Files
 type Store struct {
 	registry.UnimplementedStore
 	db    *sqlstore.DB
-	owned bool // Close closes db
+	owned bool // Close closes the database
 }
 
 var _ registry.Store = (*Store)(nil)
 
-// New returns a store on a database, which Close leaves open. It does no I/O:
-// call Migrate before the first use of a database.
+// New returns a store on a database, which is the caller's to close. It does no
+// I/O: call Migrate before the first use.
 func New(db *sqlstore.DB) *Store { return &Store{db: db} }
 
 // Open opens the database at the URL, such as sqlite:registry.db or
-// postgres://…, and brings its tables up to date; one that lacks nothing is only
-// read. Close the store. Errors: those of sqlstore.Open and Migrate.
+// postgres://db/shop (see sqlstore.Open), and brings its tables up to date. Close
+// the store. Errors: those of sqlstore.Open.
 func Open(ctx context.Context, url string, opts *sqlstore.Options) (*Store, error) {
-	db, err := sqlstore.Open(ctx, url, opts)
+	db, err := sqlstore.Open(ctx, url, opts, Schema())
 	if err != nil {
 		return nil, fmt.Errorf("registrysql: %w", err)
 	}
-	s := &Store{db: db, owned: true}
-	if err := s.Migrate(ctx); err != nil {
-		_ = s.Close() // the first error is the one to report
-		return nil, fmt.Errorf("registrysql: open %s: %w", sqlstore.Redacted(url), err)
-	}
+	s := New(db)
+	s.owned = true
 	return s, nil
 }
 
-// Migrate brings the tables up to date; several processes may do so at once. A
-// database that lacks nothing is only read. Errors: see sqlstore.DB.Migrate.
-func (s *Store) Migrate(ctx context.Context) error { return s.db.Migrate(ctx, Schema()) }
+// Migrate brings the tables up to date; several processes may do so at once.
+// Errors: those of sqlstore.DB.Migrate.
+func (s *Store) Migrate(ctx context.Context) error {
+	if err := s.db.Migrate(ctx, Schema()); err != nil {
+		return fmt.Errorf("registrysql: migrate: %w", err)
+	}
+	return nil
+}
 
 // WithTx returns a store that does everything inside tx, a transaction of the
 // service's own on the same database: what it changes is there when the service
@@ -64,7 +66,10 @@ func (s *Store) Close() error {
 	if !s.owned {
 		return nil
 	}
-	return s.db.Close()
+	if err := s.db.Close(); err != nil {
+		return fmt.Errorf("registrysql: close: %w", err)
+	}
+	return nil
 }
 
 // modelID is the id of the model whose name is the argument. As a value of its

@@ -77,12 +77,17 @@ func write(ctx context.Context, t testing.TB, s *retrain.Stores, n int) error {
 	if _, err := models.SetAlias(ctx, "churn", fmt.Sprint("a", n%3), 0, v.Number, registry.Change{}); err != nil && n < 3 {
 		return err
 	}
+	return writeRecords(ctx, s, n, name)
+}
+
+// writeRecords writes the n-th model's prediction, label, alert and records of a loop.
+func writeRecords(ctx context.Context, s *retrain.Stores, n int, name string) error {
 	at := time.UnixMilli(1_780_000_000_000 + int64(n)).UTC()
 	model := fmt.Sprint("m", n)
 	if err := predict(ctx, s.Serve, model, name); err != nil {
 		return err
 	}
-	_, err = s.Serve.AppendLabels(ctx, []serve.Label{{Model: model, ID: name, Output: serve.LabelOutput, Value: frame.StringValue("stays"), Time: at}})
+	_, err := s.Serve.AppendLabels(ctx, []serve.Label{{Model: model, ID: name, Output: serve.LabelOutput, Value: frame.StringValue("stays"), Time: at}})
 	if err != nil {
 		return err
 	}
@@ -130,17 +135,14 @@ func TestBackupRoundTrip(t *testing.T) {
 	}
 }
 
-func checkRoundTrip(t *testing.T, from, to place) {
-	s := from.open(t)
-	for n := range 5 {
-		require.NoError(t, write(t.Context(), t, s, n))
-	}
+// backupBesideAWriter backs up while the next are written, and returns how many
+// had been written before, and could have been when it was made.
+func backupBesideAWriter(t *testing.T, s *retrain.Stores, dir string, next int) (backup retrain.Backup, before, after int64) {
 	stop, started := make(chan struct{}), make(chan struct{})
 	var written atomic.Int64
-	written.Store(5)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for n := 5; ; n++ {
+		for n := next; ; n++ {
 			select {
 			case <-stop:
 				return
@@ -150,18 +152,28 @@ func checkRoundTrip(t *testing.T, from, to place) {
 				return
 			}
 			written.Store(int64(n + 1))
-			if n == 6 {
+			if n == next+1 {
 				close(started)
 			}
 		}
 	})
 	<-started
-	dir, before := filepath.Join(t.TempDir(), "backup"), written.Load()
+	before = written.Load()
 	backup, err := s.Backup(t.Context(), dir)
 	require.NoError(t, err)
-	after := written.Load() + 1
+	after = written.Load() + 1
 	close(stop)
 	wg.Wait()
+	return backup, before, after
+}
+
+func checkRoundTrip(t *testing.T, from, to place) {
+	s := from.open(t)
+	for n := range 5 {
+		require.NoError(t, write(t.Context(), t, s, n))
+	}
+	dir := filepath.Join(t.TempDir(), "backup")
+	backup, before, after := backupBesideAWriter(t, s, dir, 5)
 	require.Empty(t, backup.Missing)
 	require.Positive(t, backup.Rows)
 	require.Positive(t, backup.Bytes)
@@ -233,6 +245,31 @@ func sums(t *testing.T, dir string) string {
 	return head + rest
 }
 
+// spoilt is a backup with another file in it, and how it is refused.
+type spoilt struct {
+	file    string
+	content []byte // nil: it is taken away
+	kind    error
+	text    string
+}
+
+// refuse restores the good backup, spoilt, and then as it was into the same database.
+func refuse(t *testing.T, good string, spoil spoilt) {
+	dir := filepath.Join(t.TempDir(), "spoilt")
+	require.NoError(t, os.CopyFS(dir, os.DirFS(good)))
+	file := filepath.Join(dir, spoil.file)
+	require.NoError(t, os.Remove(file))
+	if spoil.content != nil {
+		require.NoError(t, os.WriteFile(file, spoil.content, 0o600))
+	}
+	to := newPlace(t, "sqlite")
+	_, err := retrainsql.Restore(t.Context(), to.url, dir, &to.opts)
+	require.ErrorIs(t, err, spoil.kind)
+	require.ErrorContains(t, err, spoil.text)
+	_, err = retrainsql.Restore(t.Context(), to.url, good, &to.opts)
+	require.NoError(t, err, "nothing of the refused one is left")
+}
+
 // TestBackupThatCannotBeRestored spoils a backup in many ways: each is refused,
 // and leaves the database as empty as it was.
 func TestBackupThatCannotBeRestored(t *testing.T) {
@@ -249,12 +286,7 @@ func TestBackupThatCannotBeRestored(t *testing.T) {
 	require.NoError(t, err)
 	artifacts, err := filepath.Glob(filepath.Join(good, "artifacts", "*", "*", "*"))
 	require.NoError(t, err)
-	for name, spoil := range map[string]struct {
-		file    string
-		content []byte // nil: it is taken away
-		kind    error
-		text    string
-	}{
+	for name, spoil := range map[string]spoilt{
 		"cut short before the manifest": {"manifest.json", nil, fault.Corrupt, "the backup was cut short"},
 		"rows cut short":                {"rows.jsonl.gz", rows[:len(rows)/2], fault.Corrupt, "is damaged"},
 		"a flipped bit":                 {"rows.jsonl.gz", flip(rows), fault.Corrupt, "is damaged"},
@@ -268,19 +300,7 @@ func TestBackupThatCannotBeRestored(t *testing.T) {
 		"another sum":                   {"manifest.json", []byte(strings.Replace(string(manifest), `"sum": "`, `"sum": "00`, 1)), fault.Corrupt, "came out with"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join(t.TempDir(), "spoilt")
-			require.NoError(t, os.CopyFS(dir, os.DirFS(good)))
-			file := filepath.Join(dir, spoil.file)
-			require.NoError(t, os.Remove(file))
-			if spoil.content != nil {
-				require.NoError(t, os.WriteFile(file, spoil.content, 0o600))
-			}
-			to := newPlace(t, "sqlite")
-			_, err := retrainsql.Restore(t.Context(), to.url, dir, &to.opts)
-			require.ErrorIs(t, err, spoil.kind)
-			require.ErrorContains(t, err, spoil.text)
-			_, err = retrainsql.Restore(t.Context(), to.url, good, &to.opts)
-			require.NoError(t, err, "nothing of the refused one is left")
+			refuse(t, good, spoil)
 		})
 	}
 }

@@ -65,6 +65,12 @@ func checkCollect(t *testing.T, p place) {
 	wg.Wait()
 	require.Equal(t, 1, report.Bundles)
 	require.GreaterOrEqual(t, report.Artifacts, int64(22), "ten orphans and the rejected one, of two files each")
+	checkCollected(t, s, models)
+}
+
+// checkCollected finds everything that has a name, and version 4 archived.
+func checkCollected(t *testing.T, s *retrain.Stores, models *registry.Client) {
+	ctx := t.Context()
 	for v, err := range models.Versions(ctx, "churn") {
 		require.NoError(t, err)
 		_, _, err = models.Load(ctx, registry.VersionRef("churn", v.Number))

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mlloop/mlloop/internal/fault"
+	"github.com/mlloop/mlloop/retrain/retraindbos"
 	"github.com/mlloop/mlloop/sqlstore"
 	"github.com/mlloop/mlloop/tracking/artifact/artifactsql"
 )
@@ -13,8 +14,9 @@ import (
 // Migrations returns the SQL of all tables that Open makes, for an administrator
 // to review, or to run by hand on an empty database, in one transaction: nothing
 // is left for Open to do then but to begin. On PostgreSQL Options.Schema has to
-// exist. The engine makes its own tables when it is launched, in a schema of its
-// own. Errors: Unsupported for the dialect, Invalid for the options.
+// exist, and a role other than the tables' owner needs USAGE of it and SELECT,
+// INSERT, UPDATE and DELETE of its tables. The engine's tables are apart: see
+// EngineMigrations. Errors: Unsupported for the dialect, Invalid for the options.
 func Migrations(dialect sqlstore.Dialect, opts *Options) (string, error) {
 	all := schemas()
 	if opts == nil || opts.Artifacts == nil {
@@ -31,6 +33,19 @@ func Migrations(dialect sqlstore.Dialect, opts *Options) (string, error) {
 		}
 	}
 	return b.String(), nil
+}
+
+// EngineMigrations returns the SQL with which an administrator makes the engine's
+// schema and tables in a PostgreSQL database, where the service's role may not: on
+// SQLite, and where a role may, the engine does so when it is launched. The
+// statements are to be run one by one and outside of a transaction, as psql does.
+// role, if any, is given all rights to them. Errors: Invalid for the options.
+func EngineMigrations(opts *Options, role string) ([]string, error) {
+	if _, err := Schema().Migrations(PostgreSQL, opts.tables()); err != nil {
+		return nil, fmt.Errorf("retrainsql: migrations of the engine: %w", err)
+	}
+	db := sqlstore.New(nil, PostgreSQL, opts.tables()) // only its names are wanted
+	return retraindbos.New(db, opts.engine()).Migrations(role)
 }
 
 // migrate brings all tables up to date.

@@ -39,18 +39,14 @@ func New(db *sqlstore.DB) *Store {
 
 // Open opens the database at the URL, such as sqlite:serve.db or
 // postgres://db/shop (see sqlstore.Open), and brings its tables up to date. Close
-// the store. Errors: those of sqlstore.Open and Migrate.
+// the store. Errors: those of sqlstore.Open.
 func Open(ctx context.Context, url string, opts *sqlstore.Options) (*Store, error) {
-	db, err := sqlstore.Open(ctx, url, opts)
+	db, err := sqlstore.Open(ctx, url, opts, Schema())
 	if err != nil {
 		return nil, fmt.Errorf("servesql: %w", err)
 	}
 	s := New(db)
 	s.owned = true
-	if err := s.Migrate(ctx); err != nil {
-		_ = db.Close() // the first error is the one to report
-		return nil, err
-	}
 	return s, nil
 }
 

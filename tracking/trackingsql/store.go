@@ -15,7 +15,8 @@ import (
 //go:embed migration
 var migrationFiles embed.FS
 
-// Schema returns the store's tables, as the steps that make them.
+// Schema returns the steps that make the store's tables, which can be printed
+// for an administrator.
 func Schema() sqlstore.Schema { return sqlstore.Schema{Domain: "tracking", Files: migrationFiles} }
 
 // Store is a tracking.Store in a SQL database. It is safe for concurrent use,
@@ -23,28 +24,25 @@ func Schema() sqlstore.Schema { return sqlstore.Schema{Domain: "tracking", Files
 type Store struct {
 	tracking.UnimplementedStore
 	db    *sqlstore.DB
-	owned bool // Close closes db
+	owned bool // Close closes the database
 }
 
 var _ tracking.Store = (*Store)(nil)
 
-// New returns a store in the database, which Close leaves open. It does no I/O:
-// call Migrate before the first use of a database.
+// New returns a store on a database, which is the caller's to close. It does no
+// I/O: call Migrate before the first use.
 func New(db *sqlstore.DB) *Store { return &Store{db: db} }
 
-// Open opens the database at the URL, sqlite:PATH or postgres://…, and brings
-// its tables up to date. Close the store. Errors: those of sqlstore.Open and of
-// Migrate.
+// Open opens the database at the URL, such as sqlite:runs.db or
+// postgres://db/shop (see sqlstore.Open), and brings its tables up to date. Close
+// the store. Errors: those of sqlstore.Open.
 func Open(ctx context.Context, url string, opts *sqlstore.Options) (*Store, error) {
-	db, err := sqlstore.Open(ctx, url, opts)
+	db, err := sqlstore.Open(ctx, url, opts, Schema())
 	if err != nil {
 		return nil, fmt.Errorf("trackingsql: %w", err)
 	}
-	s := &Store{db: db, owned: true}
-	if err := db.Migrate(ctx, Schema()); err != nil {
-		_ = db.Close() // the first error is the one to report
-		return nil, fmt.Errorf("trackingsql: open %s: %w", sqlstore.Redacted(url), err)
-	}
+	s := New(db)
+	s.owned = true
 	return s, nil
 }
 
@@ -52,7 +50,7 @@ func Open(ctx context.Context, url string, opts *sqlstore.Options) (*Store, erro
 // Errors: those of sqlstore.DB.Migrate.
 func (s *Store) Migrate(ctx context.Context) error {
 	if err := s.db.Migrate(ctx, Schema()); err != nil {
-		return fmt.Errorf("trackingsql: %w", err)
+		return fmt.Errorf("trackingsql: migrate: %w", err)
 	}
 	return nil
 }

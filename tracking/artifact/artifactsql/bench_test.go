@@ -58,7 +58,6 @@ func compare(b *testing.B, do func(b *testing.B, s artifact.Store)) {
 			s, err := artifactsql.Open(b.Context(), url, &sqlstore.Options{Schema: schema})
 			require.NoError(b, err)
 			defer func() { require.NoError(b, s.Close()) }()
-			require.NoError(b, s.Migrate(b.Context()))
 			dir := artifact.Dir(b.TempDir())
 			b.SetBytes(32 << 20)
 			var baseline time.Duration

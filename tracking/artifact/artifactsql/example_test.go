@@ -24,6 +24,7 @@ func Example() {
 		panic(err)
 	}
 	defer files.Close()
+
 	digest, size, err := files.Put(ctx, strings.NewReader("hello, world"), nil)
 	fmt.Println(digest[:8], size, err)
 	part, err := files.GetRange(ctx, digest, 7, -1)
