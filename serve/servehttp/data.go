@@ -2,6 +2,7 @@ package servehttp
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/mlloop/mlloop/internal/fault"
 	"github.com/mlloop/mlloop/train/frame"
@@ -13,14 +14,14 @@ const maxRank = 16
 // elements returns how many elements a shape has. Errors: Invalid when it has
 // a negative dimension or more elements than limit.
 func elements(shape []int64, limit int) (int, error) {
+	if slices.ContainsFunc(shape, func(d int64) bool { return d < 0 }) {
+		return 0, fault.Errorf(fault.Invalid, "shape %v has a negative dimension", shape)
+	}
+	if slices.Contains(shape, 0) {
+		return 0, nil
+	}
 	n := int64(1)
 	for _, d := range shape {
-		if d < 0 {
-			return 0, fault.Errorf(fault.Invalid, "shape %v has a negative dimension", shape)
-		}
-		if d == 0 {
-			return 0, nil
-		}
 		// Dividing keeps the product from overflowing.
 		if n > int64(limit)/d {
 			return 0, fault.Errorf(fault.Invalid, "shape %v has more elements than the body can hold", shape)

@@ -139,6 +139,7 @@ func TestDecodeNesting(t *testing.T) {
 		{"mixed", "[2,2]", "[[1,2],3]", "data is no array"},
 		{"no array", "[1]", "1", "data is no array"},
 		{"negative dimension", "[-1]", "[1]", "shape [-1] has a negative dimension"},
+		{"negative dimension behind none", "[0,-64]", "[]", "shape [0 -64] has a negative dimension"},
 		{"giant shape", "[4611686018427387904,4]", "[1]", "shape [4611686018427387904 4] has more elements than the body can hold"},
 		{"giant shape hidden by a zero", "[0,4611686018427387904,4]", "[[1]]", "data is neither flat nor nested as its shape is"},
 	} {
